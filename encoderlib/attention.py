@@ -95,8 +95,8 @@ class MultiHeadAttention(nn.Module):
     r"""H attentions side by side, each on its own d_model/H columns, then mixed by ``W_O``.
 
     ``MultiHead(X) = Concat(head_1 .. head_H) W_O``,
-    ``head_h = Attention(X W_Q^h, X W_K^h, X W_V^h)`` (Vaswani et al. 2017, section 3.2.2; chapter 05). Self-attention when called with one
-    tensor, cross-attention when called with ``key``.
+    ``head_h = Attention(X W_Q^h, X W_K^h, X W_V^h)`` (Vaswani et al. 2017, section 3.2.2;
+    chapter 05). Self-attention when called with one tensor, cross-attention with ``key``.
 
     Args:
         d_model: width D of input and output.
