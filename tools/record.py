@@ -19,17 +19,19 @@ IGNORE = "nbval-ignore-output"
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Keep only what is compared: no figures, no counters, nothing of a tagged cell."""
-    for cell in notebook.cells:
+    """Keep only what is compared: nothing of a tagged cell, counts from 1.
+
+    nbval takes a cell with outputs but no count for one that was never run, and fails it.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
         cell.metadata.pop("execution", None)
-        if cell.cell_type != "code":
-            continue
-        cell.execution_count = None
+        cell.execution_count = number
         if IGNORE in cell.metadata.get("tags", []):
             cell.outputs = []
         for output in cell.outputs:
             if "execution_count" in output:
-                output.execution_count = None
+                output.execution_count = number
     return notebook
 
 
