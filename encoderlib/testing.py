@@ -5,12 +5,21 @@ meaning of each axis; the first place that differs; and, where the result is wha
 mistake gives, the name of the mistake.
 """
 
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-__all__ = ["check_close", "check_shape", "check_tensor", "max_difference"]
+__all__ = [
+    "call_answer",
+    "check_close",
+    "check_dtype",
+    "check_not_used",
+    "check_shape",
+    "check_tensor",
+    "max_difference",
+]
 
 
 def max_difference(got: Tensor, expected: Tensor) -> float:
@@ -21,6 +30,83 @@ def max_difference(got: Tensor, expected: Tensor) -> float:
     same = (got == expected) | (got.isnan() & expected.isnan())  # equal infinities included
     difference = (got - expected).abs().masked_fill(same, 0.0)
     return float(difference.nan_to_num(nan=float("inf")).max()) if difference.numel() else 0.0
+
+
+def call_answer(
+    name: str,
+    function: Callable,
+    *arguments: object,
+    hints: Mapping[str, str] | None = None,
+    **options: object,
+) -> object:
+    """Call ``function`` and return what it returns; turn an exception into an explanation.
+
+    Args:
+        name: what the function is, for the message.
+        function: the answer.
+        arguments, options: what it is called with. The shapes of tensors stand in the message.
+        hints: from a part of an exception's text to the idea behind it.
+
+    Raises:
+        AssertionError: the answer is not written yet, or it raised; the shapes of its inputs,
+            the exception, and the first hint that fits. The exception is its cause.
+    """
+    try:
+        return function(*arguments, **options)
+    except NotImplementedError as error:
+        raise AssertionError(
+            f"{name} is not written yet: replace `raise NotImplementedError()` by your code."
+        ) from error
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        hint = next((f" {idea}" for part, idea in (hints or {}).items() if part in text), "")
+        given = [*arguments, *options.values()]
+        shapes = ", ".join(
+            f"{tuple(x.shape)} {str(x.dtype).removeprefix('torch.')}"
+            for x in given
+            if isinstance(x, Tensor)
+        )
+        called = f" on tensors of shape {shapes}" if shapes else ""
+        raise AssertionError(f"{name} does not run{called}. It raises {text}.{hint}") from error
+
+
+def check_not_used(name: str, function: Callable, forbidden: Mapping[str, str]) -> None:
+    """``function`` and the helpers beside it must not use the names in ``forbidden``.
+
+    It reads the names in the compiled code: a courtesy to an honest student, not a guard.
+    An object without Python code, such as a built-in, is passed over.
+
+    Args:
+        name: what the function is, for the message.
+        function: the answer.
+        forbidden: from a name, such as ``"softmax"`` for ``torch.softmax`` and
+            ``x.softmax()``, to what to do instead.
+
+    Raises:
+        AssertionError: the first forbidden name that is used, and what to do instead.
+    """
+    for used in _names(function, set()):
+        if used in forbidden:
+            raise AssertionError(f"{name} uses `{used}`. {forbidden[used]}")
+
+
+def _names(function: Callable, seen: set) -> Iterator[str]:
+    """Names of globals and attributes in a function's code and in the helpers of its module."""
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, types.CodeType) or code in seen:
+        return
+    seen.add(code)
+    codes = [code]
+    while codes:
+        code = codes.pop()
+        yield from (part for used in code.co_names for part in used.split("."))
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+        for used in code.co_names:
+            helper = function.__globals__.get(used)
+            if getattr(helper, "__module__", None) == function.__module__:
+                yield from _names(helper, seen)
+            elif str(getattr(helper, "__module__", "")).startswith("encoderlib"):
+                yield "encoderlib"
 
 
 def check_tensor(name: str, got: object) -> None:
@@ -37,6 +123,18 @@ def check_tensor(name: str, got: object) -> None:
     elif isinstance(got, tuple):
         hint = f": it returns a tuple of {len(got)}; return the tensor alone"
     raise AssertionError(f"{name} must be a torch.Tensor, got {type(got).__name__}{hint}")
+
+
+def check_dtype(name: str, got: Tensor, expected: torch.dtype, why: str = "") -> None:
+    """``got`` must have exactly the dtype ``expected``.
+
+    Raises:
+        AssertionError: both dtypes, and ``why`` the expected one is meant.
+    """
+    check_tensor(name, got)
+    if got.dtype != expected:
+        reason = f" {why}" if why else ""
+        raise AssertionError(f"{name} must have dtype {expected}, got {got.dtype}.{reason}")
 
 
 def check_shape(name: str, got: Tensor, expected: Mapping[str, int]) -> None:
@@ -96,18 +194,26 @@ def check_close(
     named = ""
     for mistake, wrong in (misconceptions or {}).items():
         wrong = (wrong() if callable(wrong) else wrong).detach().double().cpu()
-        distinct = max_difference(wrong, right) > 10 * tolerance
-        same_shape = wrong.shape == left.shape
-        if distinct and same_shape and max_difference(left, wrong) <= 10 * tolerance:
+        if wrong.shape != left.shape or max_difference(wrong, right) <= 10 * tolerance:
+            continue
+        if bool(torch.isclose(left, wrong, rtol=1e-5, atol=10 * tolerance, equal_nan=True).all()):
             named = f" This is what you get when {mistake}."
             break
     place = tuple((~close).nonzero()[0].tolist())
     finite = "" if bool(left.isfinite().all()) else f" {_non_finite(left)}"
+    show = _show_bool if got.dtype == torch.bool else _show_number
     raise AssertionError(
         f"{name} is wrong at {int((~close).sum())} of {close.numel()} places; the first is "
-        f"{list(place)}: expected {right[place].item():.6g}, got {left[place].item():.6g}."
-        f"{finite}{named}"
+        f"{list(place)}: expected {show(right[place])}, got {show(left[place])}.{finite}{named}"
     )
+
+
+def _show_bool(x: Tensor) -> str:
+    return str(bool(x))
+
+
+def _show_number(x: Tensor) -> str:
+    return f"{x.item():.6g}"
 
 
 def _non_finite(x: Tensor) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -30,11 +31,12 @@ def build(tmp_path, body):
     shutil.copytree(ROOT / "book" / "_ext", book / "_ext")
     config = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
     config.pop("bibtex_bibfiles")
+    config["sphinx"]["config"].pop("bibtex_reference_style")
     (book / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (book / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (book / "index.md").write_text(HEADER + body, encoding="utf-8")
     result = subprocess.run(
-        [sys.executable, "-m", "jupyter_book.cli.main", "build", "book", "-W", "--keep-going"],
+        [Path(sys.executable).with_name("jupyter-book"), "build", "book", "-W", "--keep-going"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
