@@ -124,7 +124,7 @@ class MultiHeadAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Glorot-uniform projections and zero biases, as ``nn.MultiheadAttention``."""
+        """Glorot-uniform matrices and zero biases; torch draws ``out_proj`` as any Linear."""
         nn.init.xavier_uniform_(self.in_proj.weight)
         nn.init.xavier_uniform_(self.out_proj.weight)
         if self.in_proj.bias is not None:

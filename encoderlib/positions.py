@@ -43,9 +43,9 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Position t of each sequence gets row t."""
-        length, d_model = x.shape[-2:]
+        length = x.size(-2)
         if length > self.table.size(0):
-            self.table = sinusoids(2 * length, d_model).to(self.table)
+            self.table = sinusoids(2 * length, self.table.size(1)).to(self.table)
         return x + self.table[:length].to(x.dtype)
 
 

@@ -55,7 +55,7 @@ def call_answer(
         return function(*arguments, **options)
     except NotImplementedError as error:
         raise AssertionError(
-            f"{name} is not written yet: replace `raise NotImplementedError()` by your code."
+            f"{name} is not written yet: replace the line that raises NotImplementedError."
         ) from error
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
@@ -125,7 +125,7 @@ def check_tensor(name: str, got: object) -> None:
     raise AssertionError(f"{name} must be a torch.Tensor, got {type(got).__name__}{hint}")
 
 
-def check_dtype(name: str, got: Tensor, expected: torch.dtype, why: str = "") -> None:
+def check_dtype(name: str, got: object, expected: torch.dtype, why: str = "") -> None:
     """``got`` must have exactly the dtype ``expected``.
 
     Raises:
@@ -137,7 +137,7 @@ def check_dtype(name: str, got: Tensor, expected: torch.dtype, why: str = "") ->
         raise AssertionError(f"{name} must have dtype {expected}, got {got.dtype}.{reason}")
 
 
-def check_shape(name: str, got: Tensor, expected: Mapping[str, int]) -> None:
+def check_shape(name: str, got: object, expected: Mapping[str, int]) -> None:
     """``got`` must have the shape given as named axes, such as ``{"B": 2, "T": 5}``.
 
     Raises:
@@ -160,7 +160,7 @@ def check_shape(name: str, got: Tensor, expected: Mapping[str, int]) -> None:
 
 def check_close(
     name: str,
-    got: Tensor,
+    got: object,
     expected: Tensor,
     misconceptions: Mapping[str, Tensor | Callable[[], Tensor]] | None = None,
     tolerance: float = 1e-5,
@@ -169,7 +169,8 @@ def check_close(
 
     Args:
         name: what the tensor is, for the message.
-        got, expected: tensors of one shape.
+        got: the answer; anything but a tensor of the shape of ``expected`` is refused.
+        expected: what it must be.
         misconceptions: from the name of a known mistake to what that mistake computes, or a
             function that computes it. A mistake that equals ``expected`` is passed over.
         tolerance: absolute.
@@ -202,9 +203,14 @@ def check_close(
     place = tuple((~close).nonzero()[0].tolist())
     finite = "" if bool(left.isfinite().all()) else f" {_non_finite(left)}"
     show = _show_bool if got.dtype == torch.bool else _show_number
-    raise AssertionError(
+    where = (
         f"{name} is wrong at {int((~close).sum())} of {close.numel()} places; the first is "
-        f"{list(place)}: expected {show(right[place])}, got {show(left[place])}.{finite}{named}"
+        f"{list(place)}"
+        if place
+        else f"{name} is wrong"
+    )
+    raise AssertionError(
+        f"{where}: expected {show(right[place])}, got {show(left[place])}.{finite}{named}"
     )
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 __all__ = [
@@ -183,11 +182,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, total_steps, config.warmup)
     )
-    average = (
-        None
-        if config.ema is None
-        else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    )
+    average = None if config.ema is None else _Average(model, config.ema)
     stopping = EarlyStopping(config.patience)
     history: list[dict[str, float]] = []
 
@@ -214,6 +209,20 @@ def fit(
     return history
 
 
+class _Average:
+    """A copy of a model with the moving average of its state; buffers outside of it may grow."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.module, self.decay, self.share = copy.deepcopy(model), decay, 1.0
+
+    def step(self, model: nn.Module) -> None:
+        state = model.state_dict()
+        for name, mean in self.module.state_dict().items():
+            now = state[name]  # whole numbers, such as a counter, are copied
+            mean.copy_(mean.lerp(now, self.share) if mean.is_floating_point() else now)
+        self.share = 1.0 - self.decay  # the first step copies
+
+
 def _train_epoch(model, train, config, augment, device, optimizer, schedule, average):
     """One pass over the training data: mean loss and accuracy over its samples."""
     model.train()
@@ -234,7 +243,7 @@ def _train_epoch(model, train, config, augment, device, optimizer, schedule, ave
         optimizer.step()
         schedule.step()
         if average is not None:
-            average.update_parameters(model)
+            average.step(model)
         loss_sum += loss.item() * labels.numel()
         correct += (logits.argmax(dim=-1) == labels).sum().item()
         count += labels.numel()

@@ -1,0 +1,131 @@
+"""encoderlib.text: logits that padding does not change, and a task only order can solve."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from encoderlib import EncoderConfig, TextClassifier, TrainingConfig, evaluate, fit
+
+SMALL = EncoderConfig(d_model=26, n_heads=2, d_ff=17, n_layers=3, dropout=0.0)
+both_poolings = pytest.mark.parametrize("pooling", ["mean", "cls"])
+
+
+def sentences(batch=3, length=7):
+    return torch.randint(1, 11, (batch, length))
+
+
+@both_poolings
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_appended_padding_does_not_change_the_logits(pooling, norm_first, randomise):
+    """Erratum E000-13: padding enters attention and the mean."""
+    config = EncoderConfig(26, 2, 17, 3, dropout=0.0, norm_first=norm_first)
+    model = randomise(TextClassifier(11, 5, config, pooling=pooling))
+    ids = sentences()
+    expected = model(ids)
+    assert expected.shape == (3, 5)
+    for extra in (1, 6, 600):  # 600 is past the first table of positions
+        got = model(F.pad(ids, (0, extra)))
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sentence_alone_and_in_a_padded_batch_has_the_same_logits(randomise):
+    model = randomise(TextClassifier(11, 5, SMALL))
+    short, long = sentences(1, 4), sentences(1, 9)
+    batch = torch.cat([F.pad(short, (0, 5)), long])
+    expected = torch.cat([model(short), model(long)])
+    torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(batch.flip(0)), expected.flip(0), rtol=1e-4, atol=1e-5)
+
+
+def test_another_padding_id(randomise):
+    model = randomise(TextClassifier(11, 5, SMALL, padding_id=4))
+    ids = torch.tensor([[1, 2, 3], [0, 5, 6]])
+    padded = F.pad(ids, (0, 2), value=4)
+    torch.testing.assert_close(model(padded), model(ids), rtol=1e-4, atol=1e-5)
+    assert (model(F.pad(ids, (0, 2), value=0)) - model(ids)).abs().max() > 1e-3
+    assert (model.embedding(torch.tensor([[0]])) != 0).all()
+
+
+def test_the_order_of_the_words_matters(randomise):
+    """Erratum E000-11: a classifier without positions."""
+    model = randomise(TextClassifier(11, 5, SMALL))
+    ids = torch.tensor([[1, 2, 3, 4]])
+    assert (model(ids) - model(ids.flip(1))).abs().max() > 1e-3
+
+
+def test_a_sentence_of_padding_alone_is_finite_with_finite_gradients(randomise):
+    model = randomise(TextClassifier(11, 5, SMALL))
+    ids = torch.cat([torch.zeros(1, 7, dtype=torch.long), sentences(1)])
+    logits = model(ids)
+    torch.testing.assert_close(logits[0], model.head.linear.bias)
+    F.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    for parameter in model.parameters():
+        assert parameter.grad.isfinite().all()
+
+
+def test_the_model_is_the_composition_of_its_parts(randomise):
+    model = randomise(TextClassifier(11, 5, SMALL))
+    x = model.embedding(sentences())
+    y = model.encoder(model.positions(x)).mean(1)
+    torch.manual_seed(0)
+    randomise(model)
+    torch.manual_seed(1)
+    ids = sentences()
+    x = model.positions(model.embedding(ids))
+    y = model.encoder(x).mean(1)
+    torch.testing.assert_close(model(ids), model.head.linear(y))
+
+
+def test_dropout_reaches_embedding_encoder_and_head():
+    config = EncoderConfig(26, 2, 17, 1, dropout=0.25, attention_dropout=0.5)
+    model = TextClassifier(11, 5, config)
+    assert model.dropout.p == model.head.dropout.p == 0.25
+    assert model.encoder.config is config
+    ids = sentences()
+    assert not torch.equal(model(ids), model(ids))
+    model.eval()
+    assert torch.equal(model(ids), model(ids))
+    model.encoder.eval()
+    model.head.eval()
+    model.dropout.train()  # on the embeddings alone
+    assert not torch.equal(model(ids), model(ids))
+
+
+def test_the_default_configuration_is_the_encoders():
+    assert TextClassifier(11, 5).encoder.config == EncoderConfig()
+
+
+def test_state_survives_a_round_trip_without_the_sinusoids(randomise, tmp_path):
+    model = randomise(TextClassifier(11, 5, SMALL))
+    model(sentences(1, 600))  # the table has grown
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    assert not [name for name in model.state_dict() if "positions" in name]
+    copy = TextClassifier(11, 5, SMALL)
+    copy.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    ids = sentences()
+    assert torch.equal(copy(ids), model(ids))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_model_follows_its_dtype(dtype, randomise):
+    model = randomise(TextClassifier(11, 5, SMALL))
+    ids = F.pad(sentences(), (0, 2))
+    expected = model(ids)
+    got = model.to(dtype)(ids)
+    assert got.dtype == dtype
+    assert (got.float() - expected).norm() / expected.norm() < 0.1
+
+
+def test_it_learns_which_of_two_words_comes_first():
+    """Behaviour, not loss: new sentences, where no bag of words does better than chance."""
+
+    def sample(size):
+        ids = torch.randint(3, 11, (size, 8))
+        places = torch.rand(size, 8).argsort(1)[:, :2]
+        ids.scatter_(1, places, torch.tensor([1, 2]).expand(size, 2))
+        return ids, (places[:, 0] < places[:, 1]).long()
+
+    model = TextClassifier(11, 2, EncoderConfig(32, 2, 64, 1, dropout=0.0))
+    train = [sample(64) for _ in range(100)]
+    fit(model, train, config=TrainingConfig(epochs=2, lr=3e-3), progress=False)
+    assert evaluate(model, [sample(500)])["accuracy"] > 0.95
