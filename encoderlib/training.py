@@ -149,7 +149,7 @@ def fit(
     augment: Callable[[Tensor], Tensor] | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
-) -> list[dict[str, float]]:
+) -> list[dict[str, float | int]]:
     """Train a classifier in place; return one row of numbers an epoch.
 
     Args:
@@ -184,7 +184,7 @@ def fit(
     )
     average = None if config.ema is None else _Average(model, config.ema)
     stopping = EarlyStopping(config.patience)
-    history: list[dict[str, float]] = []
+    history: list[dict[str, float | int]] = []
 
     epochs = tqdm(range(config.epochs), desc="training", unit="epoch", disable=not progress)
     for epoch in epochs:

@@ -39,7 +39,7 @@ def check(
         found["sound"] = []
         gates = {
             "no drift": lambda: find_drift(course, assignment, edition),
-            "no leak": lambda: find_leaks(course, assignment, course.exercises / assignment),
+            "no leak": lambda: find_leaks(course, assignment, course.exercises),
             "reference gets every point": lambda: find_lost_points(
                 course, assignment, stock, edition
             ),

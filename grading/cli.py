@@ -52,11 +52,12 @@ def parser() -> argparse.ArgumentParser:
         "release",
         _release,
         "write the student edition to exercises/",
-        "Checks each text notebook, generates with nbgrader's converter, refuses to publish\n"
-        "anything that leaks, and writes the tables of tasks for the book. Writing is\n"
+        "Runs the wrong answers, checks each text notebook, generates with nbgrader's converter,\n"
+        "refuses to publish anything that leaks, and writes the tables for the book. Writing is\n"
         "deterministic: a second run changes nothing. Answers typed into exercises/ are kept.",
     )
     _many(sub)
+    _minimum(sub)
     sub.add_argument("--force", action="store_true", help="overwrite answers in exercises/")
     sub = add(
         "check",
@@ -75,8 +76,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _many(sub)
     _minimum(sub)
-    sub = add("book-pages", _book_pages, "write the tables that the book includes")
+    sub = add(
+        "book-pages",
+        _book_pages,
+        "write the tables that the book includes",
+        "Tasks and kill matrix of each assignment; exercises/ is not touched.",
+    )
     _many(sub)
+    _minimum(sub)
     sub = add(
         "sample-class",
         _sample_class,
@@ -120,8 +127,8 @@ def _release(course: Course, options: argparse.Namespace) -> int:
     from grading.release import release
 
     for assignment in tqdm(course.select(options.assignments), desc="release", leave=False):
+        _write_pages(course, assignment, options.minimum_bugs)
         changed = release(course, assignment, options.force)
-        _tasks_page(course, assignment)
         what = ", ".join(path.name for path in changed) or "nothing new"
         tqdm.write(f"{assignment}: {what}, in {course.exercises / assignment}")
     return 0
@@ -163,8 +170,6 @@ def _kill(course: Course, options: argparse.Namespace) -> int:
         found = failures(assignment, outcomes)
         for problem in found:
             print(f"FAIL {problem}", file=sys.stderr)
-        if not found:
-            _kills_page(course, assignment, outcomes)
         wrong = sum(outcome.bug is not None for outcome in outcomes)
         print(f"{assignment}: {wrong} wrong answers, {len(found)} problems\n")
         problems += found
@@ -172,33 +177,30 @@ def _kill(course: Course, options: argparse.Namespace) -> int:
 
 
 def _book_pages(course: Course, options: argparse.Namespace) -> int:
-    from grading.kill import failures, kill
-
     for assignment in course.select(options.assignments):
-        _tasks_page(course, assignment)
-        outcomes = kill(course, assignment)
-        if found := failures(assignment, outcomes):
-            raise GradingError("no kill matrix for the book:\n  " + "\n  ".join(found))
-        _kills_page(course, assignment, outcomes)
+        _write_pages(course, assignment, options.minimum_bugs)
         print(f"{assignment}: pages in {course.pages}")
     return 0
 
 
-def _tasks_page(course: Course, assignment: str) -> None:
+def _write_pages(course: Course, assignment: str, minimum: int) -> None:
+    from grading.kill import failures, kill, kills_page
     from grading.tasks import tasks_of, tasks_page
+    from grading.validate import validate
 
-    _write_page(course, f"{assignment}-tasks.md", tasks_page(tasks_of(course, assignment)))
-
-
-def _kills_page(course: Course, assignment: str, outcomes: Sequence) -> None:
-    from grading.kill import kills_page
-
-    _write_page(course, f"{assignment}-kills.md", kills_page(outcomes))
-
-
-def _write_page(course: Course, name: str, text: str) -> None:
+    validate(course, assignment)
+    outcomes = kill(course, assignment, minimum)
+    if found := failures(assignment, outcomes):
+        raise GradingError(
+            f"{assignment}: the tests let wrong answers through:\n  " + "\n  ".join(found)
+        )
     course.pages.mkdir(parents=True, exist_ok=True)
-    (course.pages / name).write_text(text + "\n", encoding="utf-8", newline="\n")
+    for name, text in (
+        ("tasks", tasks_page(tasks_of(course, assignment))),
+        ("kills", kills_page(outcomes)),
+    ):
+        page = course.pages / f"{assignment}-{name}.md"
+        page.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _sample_class(course: Course, options: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ def find_leaks(course: Course, assignment: str, folder: Path) -> list[str]:
         for line in public_part(cell).split("\n")
     ]
     shown = list(_lines(folder))
-    found = _forbidden(folder)
+    found = _forbidden(course, folder)
     for secret in _secrets(course, assignment):
         place = _where(secret.value, shown)
         if place and not _where(secret.value, public):
@@ -154,11 +154,11 @@ def _lines(folder: Path) -> Iterator[Line]:
                 yield Line(_normal(line), f"{name}, line {number}")
 
 
-def _forbidden(folder: Path) -> list[str]:
-    found = []
+def _forbidden(course: Course, folder: Path) -> list[str]:
+    found, kept = [], {path.name for path in course.solutions.glob("*/*.md")} | {"bugs.py"}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder.parent).as_posix()
-        if path.name == "bugs.py" or path.suffix in (".md", ".db"):
+        if path.name in kept or path.suffix == ".db":
             found.append(f"{name} must not be shipped; remove it")
         if path.suffix == ".ipynb" and ".ipynb_checkpoints" not in path.parts:
             for position, cell in enumerate(nbformat.read(path, as_version=4).cells):

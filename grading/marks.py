@@ -36,9 +36,9 @@ class Marks:
 def read_marks(stock: Stock, assignment: str, student: str) -> Marks:
     """The marks of an autograded submission.
 
-    A test that ended without a verdict is not an earned zero: where the answer or its test timed
-    out, or the test printed on stderr and stock nbgrader counts that as an error, the score is
-    undecided, and the gradebook asks for a person too.
+    What ended without a verdict is not an earned zero. Where the answer or its test timed out, the
+    test printed on stderr (which stock nbgrader counts as an error) or the notebook is missing, the
+    score is undecided, and the gradebook asks for a person too.
     """
     marks = Marks()
     folder = Path(stock.directory.root) / stock.directory.autograded_directory
@@ -48,16 +48,18 @@ def read_marks(stock: Stock, assignment: str, student: str) -> Marks:
         submission = gradebook.find_submission(assignment, student)
         marks.maximum = float(submission.max_score)
         for notebook in submission.notebooks:
-            if not (folder / student / assignment / f"{notebook.name}.ipynb").is_file():
+            missing = not (folder / student / assignment / f"{notebook.name}.ipynb").is_file()
+            if missing:
                 marks.undecided.append(f"{notebook.name}.ipynb was not handed in")
             for grade in notebook.grades:
                 automatic = grade.auto_score if grade.manual_score is None else grade.manual_score
                 score = None if automatic is None else float(automatic) + (grade.extra_credit or 0)
-                if grade.manual_score is None and grade.cell.name in marks.reasons:
-                    reason = marks.reasons[grade.cell.name]
-                    if not reason.startswith("failed"):
-                        grade.needs_manual_grade, score = True, None
-                        marks.undecided.append(f"{grade.cell.name} {reason}")
+                reason = marks.reasons.get(grade.cell.name, "failed")
+                no_verdict = not reason.startswith("failed")
+                if no_verdict:
+                    marks.undecided.append(f"{grade.cell.name} {reason}")
+                if (no_verdict or missing) and grade.manual_score is None:
+                    grade.needs_manual_grade, score = True, None
                 marks.scores[grade.cell.name] = score
         gradebook.db.commit()
     return marks
@@ -67,16 +69,21 @@ def _inspect(notebook: NotebookNode, marks: Marks) -> None:
     answer_timed_out = False
     for cell in notebook.cells:
         if kind(cell) == "answer":
-            answer_timed_out = _errors(cell)[:1] == [TIMED_OUT]
+            answer_timed_out = _timed_out(cell)
         elif kind(cell) == "test":
             errors = _errors(cell)
-            if answer_timed_out or TIMED_OUT in [error.split(":")[0] for error in errors]:
+            if answer_timed_out or _timed_out(cell):
                 marks.reasons[grade_id(cell)] = "timed out"
             elif errors:
                 marks.reasons[grade_id(cell)] = f"failed: {errors[0]}"
             elif any(output.get("name") == "stderr" for output in cell.outputs):
                 marks.reasons[grade_id(cell)] = "raised nothing, but printed on stderr"
             answer_timed_out = False
+
+
+def _timed_out(cell: NotebookNode) -> bool:
+    """Was the cell interrupted? Then nbgrader adds an error of this name."""
+    return any(output.get("ename") == TIMED_OUT for output in cell.outputs)
 
 
 def _errors(cell: NotebookNode) -> list[str]:

@@ -8,7 +8,11 @@ from encoderlib import EncoderConfig
 
 WRONG = [
     *((name, value) for name in ("d_model", "n_heads", "d_ff", "n_layers") for value in (0, -4)),
-    *((name, value) for name in ("d_model", "n_heads", "d_ff", "n_layers") for value in (2.0, True)),
+    *(
+        (name, value)
+        for name in ("d_model", "n_heads", "d_ff", "n_layers")
+        for value in (2.0, True)
+    ),
     *((name, "8") for name in ("d_model", "n_heads", "d_ff", "n_layers")),
     *((name, value) for name in ("dropout", "attention_dropout") for value in (-0.1, 1.0, 5)),
     ("dropout", float("nan")),

@@ -176,9 +176,7 @@ def fit_by_hand(weight, bias, data, config):
                 done = (step - warmup) / (total - warmup)
                 lr = config.lr * 0.5 * (1 + math.cos(math.pi * done))
             step += 1
-            for p, g, m, v, decay in zip(
-                parameters, gradients, first, second, decays, strict=True
-            ):
+            for p, g, m, v, decay in zip(parameters, gradients, first, second, decays, strict=True):
                 p *= 1 - lr * decay
                 m += 0.1 * (g - m)
                 v += 0.001 * (g * g - v)
@@ -277,8 +275,8 @@ def test_the_best_epochs_weights_come_back(ema):
 
 
 def test_validation_sees_the_trained_model_after_each_epoch():
-    model, train = nn.Linear(4, 3), batches()
-    validation = Recorder(batches(), model)
+    model, train, data = nn.Linear(4, 3), batches(), batches()
+    validation = Recorder(data, model)
     history = fit(model, train, validation, TrainingConfig(epochs=4, lr=0.1), **QUIET)
     assert len(history) == len(validation.states) == 4
     losses = [row["val_loss"] for row in history]
@@ -286,7 +284,7 @@ def test_validation_sees_the_trained_model_after_each_epoch():
     copied = nn.Linear(4, 3)
     for row, state in zip(history, validation.states, strict=True):
         copied.load_state_dict(state)
-        scores = evaluate(copied, list(validation))
+        scores = evaluate(copied, data)
         assert (row["val_loss"], row["val_accuracy"]) == (scores["loss"], scores["accuracy"])
 
 

@@ -1,0 +1,115 @@
+"""The kill gate goes red when a wrong answer gets through or is not named."""
+
+import sys
+
+import pytest
+
+from grading.course import GradingError
+from grading.kill import failures, kill, kills_page, kills_text
+
+TINY = "01-tiny"
+
+
+def problems(course, minimum=2):
+    return failures(TINY, kill(course, TINY, minimum))
+
+
+def test_sound_assignment_kills_every_wrong_answer(course):
+    outcomes = kill(course, TINY, 2)
+    assert failures(TINY, outcomes) == []
+    assert len(outcomes) == 3 + 6
+    assert "checks" not in sys.modules
+    assert "says 'squares'" in kills_text(outcomes)
+    page = kills_page(outcomes)
+    assert (
+        "| Twice a number | squares |  | double(3) is 9: this squares the number | fail |" in page
+    )
+    assert "*silent*: the visible check tries a short word only" in page
+
+
+def test_surviving_bug_is_named(course, edit):
+    edit(
+        course.solutions / TINY / "numbers.md",
+        "assert total([]) == 0",
+        "assert total([]) == 0\n",
+    )
+    edit(
+        course.solutions / TINY / "numbers.md",
+        'assert total(drawn) == sum(drawn), "the hidden total test failed"',
+        "assert total(drawn) <= sum(drawn)",
+    )
+    found = problems(course)
+    assert len(found) == 6  # two wrong answers, three seeds
+    assert found[0].startswith(
+        "01-tiny, task total, bug 'drops the last': it survives the hidden tests with COURSE_SEED="
+    )
+    assert "add a hidden test" in found[0]
+
+
+def test_visible_check_that_does_not_name_the_bug(course, edit):
+    edit(course.solutions / TINY / "checks.py", "this squares the number", "wrong")
+    (found,) = problems(course)
+    assert "bug 'squares': the visible check does not name it" in found
+
+
+def test_visible_check_that_does_not_catch_the_bug(course, edit):
+    edit(
+        course.solutions / TINY / "checks.py",
+        'assert got != "abc", "reverse returns the word as it came"\n    assert got == "cba"',
+        'assert got in ("cba", "abc")',
+    )
+    (found,) = problems(course)
+    assert "bug 'identity': the visible check does not catch it (it passes)" in found
+
+
+def test_visible_check_that_fails_by_another_error(course, edit):
+    edit(course.solutions / TINY / "checks.py", "got = double(3)", "got = double(3) + 0")
+    found = problems(course)
+    assert any(
+        "bug 'no return': the visible check does not catch it (TypeError" in f for f in found
+    )
+
+
+def test_reference_that_its_own_tests_reject(course, edit):
+    edit(course.solutions / TINY / "numbers.md", "number + number\n    return", "3 + 3\n    return")
+    found = problems(course)
+    assert len(found) == 3
+    assert "task double, reference: with COURSE_SEED=" in found[0]
+    assert "the hidden tests reject the reference: AssertionError" in found[0]
+
+
+def test_hidden_tests_must_hold_for_every_seed(course, edit):
+    edit(
+        course.solutions / TINY / "words.md",
+        'assert reverse("palindromes")',
+        'import os\nassert os.environ["COURSE_SEED"] != "2"\nassert reverse("palindromes")',
+    )
+    (found,) = problems(course)
+    assert "with COURSE_SEED=2 the hidden tests reject the reference" in found
+
+
+def test_build_task_needs_enough_wrong_answers(course):
+    found = problems(course, minimum=3)
+    assert len(found) == 2  # `reverse` is not a build task
+    assert "bugs.py has 2 wrong answers, a build task needs 3" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('Bug("double", "squares"', 'Bug("dubble", "squares"', "which does not exist"),
+        ('note="the visible check tries a short word only, on purpose",', "", "says=None"),
+        ('"drops the first"', '"drops the last"', "two bugs of task total"),
+        ("from grading.bugs import Bug", "import no_such_module", "cannot be read: ModuleNotFound"),
+    ],
+)
+def test_unsound_bugs_file_is_refused(course, edit, old, new, message):
+    edit(course.solutions / TINY / "bugs.py", old, new)
+    with pytest.raises(GradingError, match=message):
+        kill(course, TINY, 2)
+
+
+def test_bug_that_does_not_run_is_a_problem(course, edit):
+    edit(course.solutions / TINY / "bugs.py", "return number * number", "return number *")
+    (found,) = problems(course)
+    assert "the cells before the test do not run: SyntaxError" in found
