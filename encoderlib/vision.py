@@ -55,18 +55,20 @@ class ImageClassifier(nn.Module):
         self.encoder = Encoder(config)
         self.head = ClassificationHead(config.d_model, n_classes, pooling, config.dropout)
 
-    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B T D"]:
+    def embed(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B T D"]:
         """What the encoder gets: patch vectors with positions, the CLS token first if any."""
         x = self.patches(images)  # (B, N, D)
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(x.size(0), -1, -1), x], dim=1)  # (B, N+1, D)
         return self.positions(x)
 
-    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2"]:
+    def forward(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B n_classes"]:
         """Images ``(B, C, H, W)`` to logits ``(B, n_classes)``."""
         return self.head(self.encoder(self.dropout(self.embed(images))))
 
     @torch.no_grad()
-    def attention_maps(self, images: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B H T T"]]:
+    def attention_maps(
+        self, images: Float[Tensor, "B C height width"]
+    ) -> list[Float[Tensor, "B H T T"]]:
         """The attention weights of every layer, first layer first."""
         return self.encoder.attention_maps(self.embed(images))

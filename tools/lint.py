@@ -67,7 +67,9 @@ def format_notebooks(pages: list[Path]) -> None:
                 if result.returncode == 0 and formatted != cell.source:
                     cell.source, changed = formatted, True
         if changed:
-            jupytext.write(notebook, page, fmt="md:myst")
+            text = jupytext.writes(notebook, fmt="md:myst")
+            lines = [line for line in text.splitlines(True) if "jupytext_version:" not in line]
+            page.write_text("".join(lines), encoding="utf-8")
             print(f"formatted {page.relative_to(notebooks.ROOT)}")
 
 

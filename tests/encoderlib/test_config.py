@@ -6,14 +6,9 @@ import pytest
 
 from encoderlib import EncoderConfig
 
+SIZES = ("d_model", "n_heads", "d_ff", "n_layers")
 WRONG = [
-    *((name, value) for name in ("d_model", "n_heads", "d_ff", "n_layers") for value in (0, -4)),
-    *(
-        (name, value)
-        for name in ("d_model", "n_heads", "d_ff", "n_layers")
-        for value in (2.0, True)
-    ),
-    *((name, "8") for name in ("d_model", "n_heads", "d_ff", "n_layers")),
+    *((name, value) for name in SIZES for value in (0, -4, 2.0, True, "8")),
     *((name, value) for name in ("dropout", "attention_dropout") for value in (-0.1, 1.0, 5)),
     ("dropout", float("nan")),
     ("activation", "swish"),

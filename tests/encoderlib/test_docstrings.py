@@ -10,9 +10,8 @@ import pytest
 
 import encoderlib
 
-NAMES = ["encoderlib"] + sorted(
-    module.name for module in pkgutil.walk_packages(encoderlib.__path__, "encoderlib.")
-)
+FOUND = pkgutil.walk_packages(encoderlib.__path__, "encoderlib.")
+NAMES = ["encoderlib", *sorted(module.name for module in FOUND)]
 modules = pytest.mark.parametrize("name", NAMES)
 
 

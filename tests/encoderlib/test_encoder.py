@@ -29,7 +29,7 @@ def variant(config, **changes):
 
 
 def torch_layer(layer, config):
-    """torch's layer with the parameters of ours."""
+    """A layer of torch with the parameters of ours."""
     theirs = nn.TransformerEncoderLayer(
         config.d_model,
         config.n_heads,

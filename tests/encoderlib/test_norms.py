@@ -38,7 +38,7 @@ def rms_norm_by_loops(x, weight, eps):
 def test_equal_to_torch_where_eps_matters_and_where_it_does_not(
     ours, theirs, body, eps, scale, randomise
 ):
-    """eps = 0.1, and rows of tiny variance: eps outside the root, or forgotten, shows."""
+    """With eps = 0.1, or rows of tiny variance, an eps outside the root or forgotten shows."""
     norm, oracle = randomise(ours(13, eps)), theirs(13, eps)
     oracle.load_state_dict(norm.state_dict())  # the same names, too
     x = scale * torch.randn(3, 7, 13)

@@ -219,7 +219,7 @@ def test_the_average_copies_whole_numbers_and_averages_the_rest():
 
 
 def test_the_average_takes_a_positions_table_that_grows():
-    """torch's AveragedModel stops here: the model's table is longer than its copy's."""
+    """The AveragedModel of torch stops here: the model's table is longer than its copy's."""
     model = TextClassifier(11, 3, EncoderConfig(8, 2, 16, 1))
     data = [(torch.randint(1, 11, (2, length)), torch.tensor([0, 1])) for length in (5, 600)]
     history = fit(model, data, data, TrainingConfig(epochs=2, ema=0.5), **QUIET)
