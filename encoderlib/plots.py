@@ -74,6 +74,7 @@ def show(fig, alt: str):
 
     if not alt.strip():
         raise ValueError("say in alt what the figure shows")
+    _ink_what_was_added(fig)
     svg, png = io.StringIO(), io.BytesIO()
     with plt.rc_context({"svg.hashsalt": alt, "svg.fonttype": "path"}):
         fig.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
@@ -85,6 +86,21 @@ def show(fig, alt: str):
         "text/plain": f"Figure: {alt}",
     }
     display(bundle, raw=True)
+
+
+def _ink_what_was_added(fig) -> None:
+    """Legends and texts drawn after `figure` returned know nothing of its style: give it to them.
+
+    Only texts of matplotlib's default colour are touched; "#000000" stays black.
+    """
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
+    for legend in fig.findobj(Legend):
+        legend.set_frame_on(False)
+    for text in fig.findobj(Text):
+        if text.get_color() == "black":
+            text.set_color(_INK)
 
 
 def _inline(svg: str, alt: str) -> str:
@@ -137,6 +153,6 @@ def heatmap(
     if annotate if annotate is not None else matrix.size <= 64:
         for (i, j), value in np.ndenumerate(matrix):
             if np.isfinite(value):
-                ink = "black" if image.norm(value) > 0.5 else "white"
+                ink = "#000000" if image.norm(value) > 0.5 else "#ffffff"
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
     return image

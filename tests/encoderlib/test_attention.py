@@ -222,9 +222,13 @@ def test_a_query_that_sees_nothing_gets_zeros_and_finite_gradients(attend, dtype
 
 
 def test_weights_of_a_query_that_sees_nothing_are_zeros():
-    query, key, _ = inputs((2, 3, 5, 7, 2, 3))
+    query, key, _ = (x.requires_grad_() for x in inputs((2, 3, 5, 7, 2, 3)))
     mask = torch.zeros(2, 1, 1, 7, dtype=torch.bool)
-    assert (attention_weights(query, key, mask) == 0).all()
+    with torch.autograd.set_detect_anomaly(True):  # no NaN on the way to the gradient either
+        weights = attention_weights(query, key, mask)
+        weights.sum().backward()
+    assert (weights == 0).all()
+    assert (query.grad == 0).all()
 
 
 @both_bodies
@@ -252,6 +256,9 @@ def test_dropout_removes_weights_and_scales_the_rest(attend):
     assert 0.7 < kept.float().mean() < 0.8
     torch.testing.assert_close(got[kept], weights[kept] / 0.75)
     torch.testing.assert_close(attend(query, key, identity, dropout=0.0), weights)
+    # A dropped weight is dropped for all columns of the value.
+    left, right = attend(query, key, torch.cat([identity] * 2, -1), dropout=0.25).chunk(2, -1)
+    assert torch.equal(left, right)
 
 
 # --- refusals ---

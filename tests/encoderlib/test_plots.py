@@ -177,7 +177,10 @@ def test_a_heatmap_draws_the_numbers_of_a_small_matrix(shown):
     assert axes.get_title() == "Weights"
     assert image.get_clim()[0] == 0.0
     colours = {t.get_text(): t.get_color() for t in axes.texts}
-    assert (colours["0.00"], colours["1.00"]) == ("white", "black")  # to be readable on its cell
+    assert (colours["0.00"], colours["1.00"]) == (
+        "#ffffff",
+        "#000000",
+    )  # to be readable on its cell
 
 
 @pytest.mark.parametrize(
@@ -198,3 +201,15 @@ def test_a_heatmap_can_be_shown(shown):
         plots.heatmap(ax, torch.rand(3, 3))
     plots.show(axes[0].figure, "Two matrices.")
     assert svg_of(shown[0]).get("aria-label") == "Two matrices."
+
+
+def test_legend_and_text_added_later_take_the_ink_of_the_page():
+    fig, ax = plots.figure()
+    ax.plot([0, 1], [0, 1], label="a line")
+    legend = ax.legend()
+    default, insisted = ax.text(0, 0, "default"), ax.text(1, 1, "black", color="#000000")
+    plots._ink_what_was_added(fig)
+    assert not legend.get_frame_on()
+    assert default.get_color() == legend.get_texts()[0].get_color() != "black"
+    assert insisted.get_color() == "#000000"
+    plt.close(fig)
