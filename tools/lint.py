@@ -88,7 +88,7 @@ def main() -> int:
         "ruff check": run("ruff", "check", "--quiet", "."),
         "ruff format": run("ruff", "format", "--check", "--quiet", "."),
         "ruff on notebooks": lint_notebooks(pages, notebooks.ROOT),
-        "codespell": subprocess.run(["codespell", *spelled], cwd=notebooks.ROOT).returncode == 0,
+        "codespell": run("codespell_lib", *spelled),
     }
     for name, content in results.items():
         print(f"[{' OK ' if content else 'FAIL'}] {name}")
