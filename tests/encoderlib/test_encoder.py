@@ -228,7 +228,7 @@ def test_dropout_is_on_the_output_of_each_sub_layer(norm_first):
     """With the last map of a sub-layer at zero its output is its bias, dropped or doubled."""
     layer = EncoderLayer(variant(SMALL, dropout=0.5, norm_first=norm_first))
     layer.norm1 = layer.norm2 = nn.Identity()
-    x = torch.zeros(2, 50, 26)
+    x = torch.full((2, 50, 26), 10.0)
     ends = {"attention": layer.attention.out_proj, "feedforward": layer.feedforward.linear2}
     for end in ends.values():
         nn.init.zeros_(end.weight)
@@ -236,9 +236,9 @@ def test_dropout_is_on_the_output_of_each_sub_layer(norm_first):
     for end in ends.values():
         nn.init.ones_(end.bias)
         y = layer(x)
-        assert set(y.unique().tolist()) == {0.0, 2.0}
-        assert 0.45 < (y == 0).float().mean() < 0.55
-        assert torch.equal(layer.eval()(x), torch.ones_like(x))
+        assert set(y.unique().tolist()) == {10.0, 12.0}  # the residual itself is not dropped
+        assert 0.45 < (y == 10).float().mean() < 0.55
+        assert torch.equal(layer.eval()(x), x + 1)
         layer.train()
         nn.init.zeros_(end.bias)
 

@@ -63,12 +63,12 @@ def test_gradients_equal_finite_differences(activation, randomise):
 
 
 def test_dropout_is_on_the_inner_activations_in_training_only(randomise):
-    module = randomise(FeedForward(5, 64, "relu", dropout=0.5))
+    module = randomise(FeedForward(5, 64, "gelu", dropout=0.5))
     x = torch.randn(50, 5)
     assert not torch.equal(module(x), module(x))
     module.eval()
     assert torch.equal(module(x), module(x))
-    lean = FeedForward(5, 64, "relu")
+    lean = FeedForward(5, 64, "gelu")
     lean.load_state_dict(module.state_dict())
     assert torch.equal(module(x), lean(x))
     module.train()
@@ -81,10 +81,11 @@ def test_dropout_is_on_the_inner_activations_in_training_only(randomise):
         module.linear1.bias.fill_(1.0)
         module.linear2.weight.fill_(1.0)
         module.linear2.bias.zero_()
-    halves = module(x)[:, 0] / 2  # survivors of 64 inner ones, each scaled by 2
-    assert torch.equal(halves, halves.round())
-    assert 24 < halves.mean() < 40
-    assert halves.std() > 0
+    # The sum of the survivors of 64 inner values gelu(1), each doubled: not gelu(2).
+    survivors = module(x)[:, 0] / (2 * NONLINEARITIES["gelu"](1.0))
+    torch.testing.assert_close(survivors, survivors.round())
+    assert 24 < survivors.mean() < 40
+    assert survivors.std() > 0
 
 
 def test_an_unknown_activation_is_refused_with_the_known_ones():

@@ -28,10 +28,11 @@ def test_sinusoids_equal_the_equation_in_loops(length, d_model, base):
 
 
 def test_sinusoids_are_exact_at_far_positions():
-    """float32 angles are off by 0.01 at position 100000; these are computed in float64."""
-    t = 100_000
-    expected = [math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)]
-    torch.testing.assert_close(sinusoids(t + 1, 4)[t], torch.tensor(expected), rtol=0, atol=1e-6)
+    """An angle of some thousands in float32 is off by 1e-4; these are computed in float64."""
+    t, d_model = 100_000, 26
+    angles = [t / 10000 ** (2 * i / d_model) for i in range(d_model // 2)]
+    expected = torch.tensor([f(angle) for angle in angles for f in (math.sin, math.cos)])
+    torch.testing.assert_close(sinusoids(t + 1, d_model)[t], expected, rtol=0, atol=1e-6)
 
 
 def test_all_positions_differ():

@@ -226,6 +226,16 @@ def test_the_average_takes_a_positions_table_that_grows():
     assert math.isfinite(history[-1]["val_loss"])
 
 
+def test_it_is_the_average_that_is_validated():
+    data, config = batches(), TrainingConfig(epochs=1, lr=0.1, ema=0.9)
+    alone, validated = nn.Linear(4, 3), nn.Linear(4, 3)
+    validated.load_state_dict(alone.state_dict())
+    fit(alone, data, config=config, **QUIET)  # ends with the average
+    (row,) = fit(validated, data, data, config, **QUIET)
+    assert row["val_loss"] == evaluate(alone, data)["loss"]
+    assert same_state(validated.state_dict(), alone.state_dict())
+
+
 # --- early stopping ---
 
 
@@ -387,6 +397,22 @@ def test_all_choices_out_of_range_are_named_together():
 def test_choices_at_the_limits_are_taken():
     TrainingConfig(epochs=1, weight_decay=0.0, warmup=0.0, label_smoothing=0.0, patience=1)
     TrainingConfig(clip_norm=None, ema=None, patience=None)
+
+
+@pytest.mark.parametrize("run", [fit, evaluate])
+def test_every_batch_is_moved_to_the_device(run):
+    moves = []
+
+    class Spied(torch.Tensor):
+        def to(self, device):
+            moves.append(device)
+            return self.as_subclass(torch.Tensor)
+
+    data = [tuple(part.as_subclass(Spied) for part in batch) for batch in batches((5, 5))]
+    device = torch.device("cpu")
+    options = {"config": TrainingConfig(epochs=1), **QUIET} if run is fit else {}
+    run(nn.Linear(4, 3), data, device=device, **options)
+    assert moves == [device] * 4
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
