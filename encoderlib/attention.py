@@ -43,7 +43,7 @@ def attention_weights(
     if mask is None:
         return scores.softmax(dim=-1)
     check_mask(mask, tuple(scores.shape))
-    # finfo.min, not -inf: a fully masked row stays finite, and its gradient too.
+    # finfo.min, not -inf: a fully masked row then has no NaN on its way, nor on the way back.
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
     return weights.masked_fill(~mask, 0.0)  # zeros for a row with nothing to attend to
 

@@ -46,9 +46,8 @@ class ImageClassifier(nn.Module):
         super().__init__()
         config = EncoderConfig() if config is None else config
         self.patches = PatchEmbedding(image_size, patch_size, channels, config.d_model, stride)
-        self.cls_token = (
-            nn.Parameter(torch.zeros(1, 1, config.d_model)) if pooling == "cls" else None
-        )
+        # One axis, so that weight decay leaves it alone, as it does biases and norms.
+        self.cls_token = nn.Parameter(torch.zeros(config.d_model)) if pooling == "cls" else None
         n_positions = self.patches.n_patches + (pooling == "cls")
         self.positions = LearnedPositions(n_positions, config.d_model, std=position_std)
         self.dropout = nn.Dropout(config.dropout)
@@ -59,7 +58,7 @@ class ImageClassifier(nn.Module):
         """What the encoder gets: patch vectors with positions, the CLS token first if any."""
         x = self.patches(images)  # (B, N, D)
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(x.size(0), -1, -1), x], dim=1)  # (B, N+1, D)
+            x = torch.cat([self.cls_token.expand(x.size(0), 1, -1), x], dim=1)  # (B, N+1, D)
         return self.positions(x)
 
     def forward(self, images: Float[Tensor, "B C height width"]) -> Float[Tensor, "B n_classes"]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from encoderlib import EncoderConfig, ImageClassifier, TrainingConfig, evaluate, fit
+from encoderlib.training import parameter_groups
 
 SMALL = EncoderConfig(d_model=26, n_heads=2, d_ff=17, n_layers=3, dropout=0.0)
 both_poolings = pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -134,3 +135,10 @@ def test_it_learns_where_a_spot_is(pooling):
     train = [sample(64) for _ in range(80)]
     fit(model, train, config=TrainingConfig(epochs=2, lr=3e-3), progress=False)
     assert evaluate(model, [sample(500)])["accuracy"] > 0.95
+
+
+def test_weight_decay_leaves_the_cls_token_alone():
+    model = ImageClassifier(8, 4, 3, EncoderConfig(8, 2, 16, 1), pooling="cls")
+    decayed, kept = parameter_groups(model, 0.5)
+    assert any(parameter is model.cls_token for parameter in kept["params"])
+    assert not any(parameter is model.cls_token for parameter in decayed["params"])
