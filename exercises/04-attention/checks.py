@@ -264,6 +264,10 @@ PROBE_MASK = torch.tensor([True, True, False, False])
 
 ANY_AXES = "There may be any number of leading axes, none included: count axes from the end."
 MASK_AS_IS = "Use the mask as it is: it broadcasts to the scores."
+DTYPE = (
+    "Two dtypes meet. A boolean mask times a Python number has dtype float32, whatever the scores "
+    "have: `masked_fill` keeps the dtype of the scores."
+)
 
 
 def _attention_call(attend: Callable, name: str) -> Callable:
@@ -276,6 +280,8 @@ def _attention_call(attend: Callable, name: str) -> Callable:
         "Expected size for first two dimensions": "Scores are Q K^T: (..., T, d_k) times "
         "(..., d_k, S).",
         "Dimension out of range": ANY_AXES,
+        "expected scalar type": DTYPE,
+        "same dtype": DTYPE,
         "too many indices": MASK_AS_IS,
     }
 
@@ -333,7 +339,12 @@ def _check_values(call: Callable, name: str) -> None:
 
     got = call(q, k, v)
     check_shape(name, got, {"B": b, "H": h, "T": t, "d_v": e})
-    check_close(f"{name} with T, S, d_k, d_v all different", got, _sdpa(q, k, v))
+    wrong = {
+        "the scale is the root of d_v, the width of a value; a score is a sum of d_k products": (
+            F.scaled_dot_product_attention(q, k, v, scale=e**-0.5)
+        ),
+    }
+    check_close(f"{name} with T, S, d_k, d_v all different", got, _sdpa(q, k, v), wrong)
 
 
 def _check_not_weights(name: str, got: object, weights: tuple, expected: tuple) -> None:
@@ -367,6 +378,7 @@ def _check_mask_order(call: Callable, name: str) -> None:
     everything = PROBE.exp()
     after = everything * PROBE_MASK
     expected = after / after.sum()
+    zeroed = torch.softmax(PROBE * PROBE_MASK, -1)
     wrong = {
         "the mask is applied after the softmax: the weights sum to "
         f"{float(after.sum()):.2f} instead of 1": after,
@@ -374,7 +386,9 @@ def _check_mask_order(call: Callable, name: str) -> None:
         "the mask is the wrong way round: True means may attend": (
             (everything * ~PROBE_MASK) / (everything * ~PROBE_MASK).sum()
         ),
-        "hidden scores are set to 0, and exp(0) is 1, not 0": torch.softmax(PROBE * PROBE_MASK, -1),
+        "hidden scores are set to 0: a score of 0 is not hidden, for exp(0) is 1": zeroed,
+        "hidden scores are set to 0, and their weights as well: a score of 0 is not hidden, and "
+        "exp(0) = 1 stays in the sum": zeroed * PROBE_MASK,
         "the mask is added to the scores: True adds 1 and hides nothing": (
             torch.softmax(PROBE + PROBE_MASK, -1)
         ),
@@ -540,7 +554,18 @@ def check_padding_mask(padding_mask: Callable) -> None:
     rows = [[mark == "1" for mark in row] for row in table.values()]
     expected = torch.tensor(rows).view(4, 1, 1, 5)
     lengths = torch.tensor(list(table))
-    got = call_answer("padding_mask", padding_mask, lengths, 5)
+    hints = {
+        "must match the size": "Give lengths an axis: (S,) beside (B, 1) compares every place with "
+        "every length.",
+    }
+    got = call_answer("padding_mask", padding_mask, lengths, 5, hints=hints)
+    if isinstance(got, Tensor) and tuple(got.shape) in ((1, 1, 4, 5), (1, 4, 1, 5)):
+        place = tuple(got.shape).index(4)
+        raise AssertionError(
+            f"padding_mask has the wrong shape: expected (B, 1, 1, S) = (4, 1, 1, 5), got "
+            f"{tuple(got.shape)}. The batch must be the first axis; here it is axis {place}, where "
+            f"the mask is read as one over {'queries' if place == 2 else 'heads'}."
+        )
     if isinstance(got, Tensor) and got.dim() == 4 and got.shape[-1] == 4:
         raise AssertionError(
             f"padding_mask has the wrong shape: expected (B, 1, 1, S) = (4, 1, 1, 5), got "
@@ -673,7 +698,8 @@ def check_head_attention(head_attention: Callable) -> None:
     """The scale, for several widths and numbers of heads."""
     check_not_used("head_attention", head_attention, FUSED)
     call = _attention_call(head_attention, "head_attention")
-    for heads, width in ((4, 16), (2, 25), (1, 9)):
+    # no two of the wrong scales below coincide, for any of these sizes
+    for heads, width in ((3, 16), (2, 25), (5, 9)):
         q, k, v = (_randn(seed, 2, heads, 6, width) for seed in (23, 24, 25))
 
         def scaled(by: float, q: Tensor = q, k: Tensor = k, v: Tensor = v) -> Tensor:
@@ -690,6 +716,9 @@ def check_head_attention(head_attention: Callable) -> None:
             "the scale is a fixed number, right for d_k = 16 only": scaled(0.25),
             "the scale is the root of the number of tokens": scaled(6**-0.5),
             "the scale is the root of the number of heads": scaled(heads**-0.5),
+            "the scale is the root of d_k / H; d_k is already the width of one head": scaled(
+                (heads / width) ** 0.5
+            ),
             "the scores are multiplied by sqrt(d_k)": scaled(width**0.5),
             "the softmax runs before the division": scaled(1.0) * width**-0.5,
         }
@@ -707,15 +736,31 @@ def check_mean_entropy(mean_entropy: Callable) -> None:
     def entropy(weights: Tensor) -> Tensor:
         return torch.distributions.Categorical(probs=weights).entropy()
 
+    def call(weights: Tensor) -> Tensor:
+        got = call_answer("mean_entropy", mean_entropy, weights)
+        _require(got is not None, "mean_entropy returns nothing yet; is there a return statement?")
+        got = torch.as_tensor(got, dtype=torch.float32).detach()
+        _require(
+            weights.shape[:-1] != got.shape,
+            f"mean_entropy has shape {tuple(got.shape)}: one value for each row. It must be one "
+            "number: take the mean over all rows.",
+        )
+        _require(
+            weights.shape != got.shape,
+            f"mean_entropy has shape {tuple(got.shape)}: one value for each weight. Sum over the "
+            "keys, then take the mean over all rows.",
+        )
+        check_shape("mean_entropy", got, {})
+        return got
+
     for name, weights in {"8 equal weights": equal, "rows of 4 weights": rows}.items():
         if name == "rows of 4 weights":
-            sure = call_answer("mean_entropy", mean_entropy, torch.eye(3))
             _require(
-                math.isfinite(float(sure)),
-                "mean_entropy of one-hot rows is NaN: 0 times log 0 must count as 0.",
+                math.isfinite(float(call(torch.eye(3)))),
+                "mean_entropy of one-hot rows is NaN: 0 times log 0 must count as 0. A floor under "
+                "the weights must be a number that the dtype can hold: 1e-50 is 0 in float32.",
             )
-        got = call_answer("mean_entropy", mean_entropy, weights)
-        got = torch.as_tensor(got, dtype=torch.float32).detach()
+        got = call(weights)
         mean, size = entropy(weights).mean(), weights.size(-1)
         wrong = {
             "the sign is missing: entropy is -sum(w log w)": -mean,

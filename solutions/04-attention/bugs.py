@@ -256,6 +256,11 @@ _bugs(
         "number of keys, not of d_k",
     ),
     (
+        "scale from the width of the values",
+        "scores = query @ key.transpose(-2, -1) / math.sqrt(value.size(-1))\n" + _REST,
+        "root of d_v, the width of a value",
+    ),
+    (
         "scale from all heads together",
         """
 d_model = query.size(-1) * (query.size(1) if query.dim() == 4 else 1)
@@ -344,7 +349,21 @@ if mask is not None:
     (
         "hidden scores set to 0",
         _SCORES + "if mask is not None:\n    scores = scores * mask\n" + _WEIGHTS + _OUT,
-        "hidden scores are set to 0",
+        "a score of 0 is not hidden, for exp(0) is 1",
+    ),
+    (
+        "hidden scores and hidden weights set to 0",
+        _SCORES + "if mask is not None:\n    scores = scores * mask\n" + _WEIGHTS + _EMPTY + _OUT,
+        "exp(0) = 1 stays in the sum",
+    ),
+    (
+        "mask times the lowest number added",
+        _SCORES
+        + f"if mask is not None:\n    scores = scores + (~mask) * {_LOWEST}\n"
+        + _WEIGHTS
+        + _EMPTY
+        + _OUT,
+        "has dtype float32",
     ),
     (
         "boolean mask added to the scores",
@@ -472,6 +491,23 @@ _bugs(
         "hides queries, not keys",
         "return (torch.arange(size) < lengths[:, None])[:, None, :, None]",
         "It hides queries",
+    ),
+    (
+        "batch on the axis of the queries, (1, 1, B, S)",
+        "return (torch.arange(size) < lengths[:, None])[None, None]",
+        "The batch must be the first axis",
+        "E003-06",
+    ),
+    (
+        "batch on the axis of the heads, (1, B, 1, S)",
+        "return (torch.arange(size) < lengths[:, None])[None, :, None]",
+        "The batch must be the first axis",
+        "E003-06",
+    ),
+    (
+        "lengths without an axis",
+        "return (torch.arange(size) < lengths)[:, None, None, :]",
+        "Give lengths an axis",
     ),
     (
         "numbers 1 and 0",
@@ -760,7 +796,21 @@ _bugs(
     (
         "scores multiplied by the mask",
         _SCORES + "scores = scores * mask\n" + _WEIGHTS + _OUT,
-        "hidden scores are set to 0",
+        "a score of 0 is not hidden, for exp(0) is 1",
+    ),
+    (
+        "scores and weights multiplied by the mask",
+        _SCORES + "scores = scores * mask\n" + _WEIGHTS + "weights = weights * mask\n" + _OUT,
+        "exp(0) = 1 stays in the sum",
+    ),
+    (
+        "mask times the lowest number added",
+        _SCORES
+        + f"scores = scores + (~mask) * {_LOWEST}\n"
+        + _WEIGHTS
+        + "weights = weights * mask\n"
+        + _OUT,
+        "has dtype float32",
     ),
     (
         "mask the wrong way round",
@@ -840,6 +890,11 @@ _bugs(
         "number of heads",
     ),
     (
+        "root of d_k over the number of heads",
+        "scores = query @ key.mT / math.sqrt(query.size(-1) / query.size(1))\n" + _SHARE,
+        "d_k is already the width of one head",
+    ),
+    (
         "softmax before the division",
         "weights = torch.softmax(query @ key.mT, dim=-1) / math.sqrt(query.size(-1))\n"
         "return weights @ value",
@@ -854,6 +909,11 @@ _bugs(
         "0 log 0 is NaN",
         "return -(weights * weights.log()).sum(-1).mean()",
         "0 times log 0 must count as 0",
+    ),
+    (
+        "a floor that float32 cannot hold",
+        "return -(weights * weights.clamp_min(1e-50).log()).sum(-1).mean()",
+        "1e-50 is 0 in float32",
     ),
     (
         "base 2",
@@ -874,5 +934,15 @@ _bugs(
         "rows summed",
         "return torch.special.entr(weights).sum()",
         "take their mean",
+    ),
+    (
+        "one value for each row",
+        "return torch.special.entr(weights).sum(-1)",
+        "take the mean over all rows",
+    ),
+    (
+        "one value for each weight",
+        "return torch.special.entr(weights)",
+        "one value for each weight",
     ),
 )
