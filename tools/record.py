@@ -29,10 +29,23 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.execution_count = number
         if IGNORE in cell.metadata.get("tags", []):
             cell.outputs = []
+        cell.outputs = merge_streams(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
     return notebook
+
+
+def merge_streams(outputs: list) -> list:
+    """One output for what was printed in one go: the kernel sends it in pieces as it likes."""
+    merged = []
+    for output in outputs:
+        last = merged[-1] if merged else {}
+        if output.output_type == "stream" and output.get("name") == last.get("name"):
+            last.text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def record(chapter: Path) -> Path:

@@ -59,3 +59,14 @@ def test_page_without_header_is_not_taken_for_a_notebook(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n```{code-cell} python\n1 / 0\n```\n", encoding="utf-8")
     assert not notebooks.is_notebook(page)
+
+
+def test_strip_joins_what_was_printed_in_pieces():
+    cell = nbformat.v4.new_code_cell("print(1, 2)")
+    pieces = (("stdout", "1 "), ("stdout", "2\n"), ("stderr", "w"))
+    cell.outputs = [nbformat.v4.new_output("stream", name=n, text=t) for n, t in pieces]
+    strip(nbformat.v4.new_notebook(cells=[cell]))
+    assert [(output.name, output.text) for output in cell.outputs] == [
+        ("stdout", "1 2\n"),
+        ("stderr", "w"),
+    ]
