@@ -40,7 +40,7 @@ book: $(READY) $(VENDOR) ## Execute every chapter, build the site, check it
 	$(BIN)/python -m tools.check_site book/_build/html
 
 .PHONY: test
-test: lint $(READY) ## Run every gate: lint, unit tests, exercises, chapters
+test: lint $(READY) $(VENDOR) ## Run every gate: lint, unit tests, exercises, chapters
 	$(BIN)/pytest tests -n 2 --dist loadscope
 	$(BIN)/python -m tools.nbval
 
