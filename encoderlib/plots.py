@@ -99,7 +99,7 @@ def _ink_what_was_added(fig) -> None:
     for legend in fig.findobj(Legend):
         legend.set_frame_on(False)
     for text in fig.findobj(Text):
-        if text.get_color() == "black":
+        if isinstance(text.get_color(), str) and text.get_color() == "black":
             text.set_color(_INK)
 
 

@@ -29,7 +29,7 @@ class ImageClassifier(nn.Module):
             the strokes that a patch border would cut.
         pooling: ``"mean"`` over the patches, or ``"cls"``: a learned token put before them.
         position_std: initial spread of the learned positions. The 0.02 of large models is
-            a trap at small scale (chapter 14 measures it).
+            a trap for a small model whose patches do not overlap (chapter 14 measures it).
     """
 
     def __init__(

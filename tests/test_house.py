@@ -95,3 +95,19 @@ def test_spell_check_finds_a_mistake(tmp_path):
     command = [sys.executable, "-m", "codespell_lib", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode != 0
+
+
+def test_every_package_is_installed():
+    """An editable install hides a package that is missing from the list."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = tomllib.loads(text)["tool"]["setuptools"]["packages"]
+    folders = (
+        path.parent for top in ("encoderlib", "grading") for path in ROOT.rglob(f"{top}/**/*.py")
+    )
+    inside = {folder.relative_to(ROOT) for folder in folders if "build" not in folder.parts}
+    found = {
+        ".".join(folder.parts) for folder in inside if (ROOT / folder / "__init__.py").exists()
+    }
+    assert set(listed) == {
+        name for name in found if name.split(".")[0] in ("encoderlib", "grading")
+    }
