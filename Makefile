@@ -59,7 +59,7 @@ record: $(READY) ## Execute the chapters and record their outputs for the tests
 
 .PHONY: lab
 lab: $(READY) ## Open JupyterLab on the exercises
-	$(BIN)/jupyter lab exercises
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/exercises
 
 .PHONY: release
 release: $(READY) ## Generate the student edition from solutions/
