@@ -1,4 +1,4 @@
-"""Scaled dot-product attention and multi-head attention (chapters 04 and 05).
+"""Scaled dot-product attention: one function, two bodies (chapter 04).
 
 Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
 """
@@ -8,186 +8,176 @@ import math
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from encoderlib.masks import check_mask
+from encoderlib.masks import causal_mask, check_bias, check_mask, combine_masks
 
 __all__ = [
-    "MultiHeadAttention",
     "attention_weights",
+    "choose_method",
     "scaled_dot_product_attention",
     "scaled_dot_product_attention_reference",
 ]
 
+METHODS = ("auto", "reference", "fused")
+
 
 def attention_weights(
     query: Float[Tensor, "*batch T d_k"],
-    key: Float[Tensor, "*batch S d_k"],
+    key: Float[Tensor, "*keys S d_k"],
     mask: Bool[Tensor, "..."] | None = None,
+    *,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
 ) -> Float[Tensor, "*batch T S"]:
-    r"""How much each query reads each key: ``softmax(Q K^T / sqrt(d_k))`` over the visible keys.
+    r"""How much each query reads each key: ``softmax(Q K^T / sqrt(d_k) + bias)``.
 
     Args:
         query: queries ``(..., T, d_k)``.
         key: keys ``(..., S, d_k)``, of the same dtype.
         mask: True = may attend, broadcastable to ``(..., T, S)``; None = all may.
+        bias: added to the scaled scores, broadcastable to ``(..., T, S)``.
+        causal: hide the keys after each query, as `masks.causal_mask` does.
 
     Returns:
         Weights ``(..., T, S)``: rows sum to 1; hidden keys have exactly 0; a row that may
         attend to nothing is all zeros. ``torch.softmax`` alone gives NaN for such a row.
 
     Raises:
-        TypeError, ValueError: a mask of the wrong dtype or shape (`masks.check_mask`).
+        TypeError, ValueError: a mask or bias of the wrong dtype or shape.
     """
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (..., T, S)
+    dtype = query.dtype
+    if dtype == torch.float16:  # a score above 65504 would overflow
+        query, key = query.float(), key.float()
+    key = _repeat_heads(key, query)
+    scores = query / math.sqrt(query.size(-1)) @ key.transpose(-2, -1)  # (..., T, S)
+    if bias is not None:
+        check_bias(bias, tuple(scores.shape))
+        scores = scores + bias.to(scores.dtype)
+    if mask is not None:
+        check_mask(mask, tuple(scores.shape))
+    if causal:
+        mask = combine_masks(mask, _causal(scores.shape, scores.device))
     if mask is None:
-        return scores.softmax(dim=-1)
-    check_mask(mask, tuple(scores.shape))
+        return scores.softmax(dim=-1).to(dtype)
     # finfo.min, not -inf: a fully masked row then has no NaN on its way, nor on the way back.
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
-    return weights.masked_fill(~mask, 0.0)  # zeros for a row with nothing to attend to
+    return weights.masked_fill(~mask, 0.0).to(dtype)  # zeros for a row with nothing to attend to
 
 
 def scaled_dot_product_attention_reference(
     query: Float[Tensor, "*batch T d_k"],
-    key: Float[Tensor, "*batch S d_k"],
-    value: Float[Tensor, "*batch S d_v"],
+    key: Float[Tensor, "*keys S d_k"],
+    value: Float[Tensor, "*keys S d_v"],
     mask: Bool[Tensor, "..."] | None = None,
     dropout: float = 0.0,
+    *,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
 ) -> Float[Tensor, "*batch T d_v"]:
     """`scaled_dot_product_attention`, written as the equation of chapter 04.
 
     It is what the fused version is checked against, and what to read.
     """
-    return F.dropout(attention_weights(query, key, mask), dropout) @ value  # (..., T, d_v)
+    weights = attention_weights(query, key, mask, bias=bias, causal=causal)
+    return F.dropout(weights, dropout) @ _repeat_heads(value, query)  # (..., T, d_v)
 
 
 def scaled_dot_product_attention(
     query: Float[Tensor, "*batch T d_k"],
-    key: Float[Tensor, "*batch S d_k"],
-    value: Float[Tensor, "*batch S d_v"],
+    key: Float[Tensor, "*keys S d_k"],
+    value: Float[Tensor, "*keys S d_v"],
     mask: Bool[Tensor, "..."] | None = None,
     dropout: float = 0.0,
+    *,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
+    method: str = "auto",
 ) -> Float[Tensor, "*batch T d_v"]:
-    r"""``softmax(Q K^T / sqrt(d_k)) V``: each query gets a weighted mean of the values.
+    r"""``softmax(Q K^T / sqrt(d_k) + bias) V``: each query gets a weighted mean of the values.
 
     Args:
         query, key, value: ``(..., T, d_k)``, ``(..., S, d_k)``, ``(..., S, d_v)``; any float dtype.
+            Keys and values may have fewer heads, ``(..., G, S, d)`` to ``(..., H, T, d)``: each
+            serves H/G neighbouring queries (grouped-query attention, Ainslie et al. 2023).
         mask: True = may attend, broadcastable to ``(..., T, S)``.
         dropout: probability of dropping a weight. Applied whenever it is above 0, so pass 0
             outside training, as for ``F.scaled_dot_product_attention``.
+        bias: added to the scaled scores, broadcastable to ``(..., T, S)``.
+        causal: hide the keys after each query; the T queries are the last T of S positions,
+            where torch's ``is_causal`` aligns the first ones. The two agree when ``S == T``.
+        method: ``"reference"``, the formula; ``"fused"``, torch's kernel, whose memory grows
+            with T instead of T squared; ``"auto"``, the faster one (`choose_method`).
 
     Returns:
         ``(..., T, d_v)``; zeros where a query may attend to nothing.
 
     Raises:
-        TypeError, ValueError: a mask of the wrong dtype or shape (`masks.check_mask`).
+        TypeError, ValueError: a mask or bias of the wrong dtype or shape, or another ``method``.
 
-    Runs torch's fused kernel, whose memory grows with T instead of T squared.
     Vaswani et al. 2017, equation 1; chapter 04.
     """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} must be one of {METHODS}")
+    if method == "auto":
+        method = choose_method(query, key)
+    if method == "reference":
+        return scaled_dot_product_attention_reference(
+            query, key, value, mask, dropout, bias=bias, causal=causal
+        )
+    shape = (*query.shape[:-1], key.size(-2))  # (..., T, S)
     if mask is not None:
-        check_mask(mask, (*query.shape[:-1], key.size(-2)))
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        check_mask(mask, shape)
+    # torch takes a triangle or a mask, not both, and aligns its triangle to the top left.
+    if causal and (mask is not None or bias is not None or shape[-2] != shape[-1]):
+        mask, causal = combine_masks(mask, _causal(shape, query.device)), False
+    additive = mask
+    if bias is not None:
+        check_bias(bias, shape)
+        additive = bias.to(query.dtype)
+        if mask is not None:
+            additive = torch.where(mask, additive, -torch.inf)  # what torch makes of a mask
+    if additive is not None:
+        additive = torch.atleast_2d(additive)  # torch does not broadcast fewer axes
+    key, value = _repeat_heads(key, query), _repeat_heads(value, query)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=additive, dropout_p=dropout, is_causal=causal
+    )
 
 
-class MultiHeadAttention(nn.Module):
-    r"""H attentions side by side, each on its own d_model/H columns, then mixed by ``W_O``.
+def choose_method(query: Tensor, key: Tensor) -> str:
+    """The faster body for these inputs, ``"reference"`` or ``"fused"``.
 
-    ``MultiHead(X) = Concat(head_1 .. head_H) W_O``,
-    ``head_h = Attention(X W_Q^h, X W_K^h, X W_V^h)`` (Vaswani et al. 2017, section 3.2.2;
-    chapter 05). Self-attention when called with one tensor, cross-attention with ``key``.
+    The fused kernel, except where torch's CPU kernel is slow: the gradient in bfloat16. There
+    the formula takes 0.1 to 0.4 of its time up to 512 positions and loses only above 1024
+    (``benchmarks/encoder.py`` measures both). In float32, without gradients, and on a GPU the
+    fused kernel ties or wins everywhere.
+    """
+    slow_gradient = (
+        query.device.type == "cpu"
+        and query.dtype == torch.bfloat16
+        and query.requires_grad
+        and torch.is_grad_enabled()
+    )
+    return "reference" if slow_gradient and query.size(-2) * key.size(-2) <= 512**2 else "fused"
 
-    Args:
-        d_model: width D of input and output.
-        n_heads: number of heads H; must divide ``d_model``.
-        dropout: dropout on the attention weights, in training only.
-        bias: whether the projections have biases.
+
+def _causal(scores_shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """The causal mask ``(T, S)`` for scores ``(..., T, S)``."""
+    return causal_mask(scores_shape[-2], scores_shape[-1], device)[0, 0]
+
+
+def _repeat_heads(key: Tensor, query: Tensor) -> Tensor:
+    """Keys or values for every head of the query: ``(..., G, S, d)`` to ``(..., H, S, d)``.
 
     Raises:
-        ValueError: if ``n_heads`` does not divide ``d_model``.
-
-    The three input projections are one matrix, ``in_proj``, as in ``nn.MultiheadAttention``
-    (rows: query, key, value), so one multiplication serves self-attention. Unlike torch's
-    module the mask is True = may attend and the weights have a method of their own.
+        ValueError: if G does not divide H.
     """
-
-    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, bias: bool = True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} must divide d_model={d_model}")
-        self.d_model = d_model
-        self.n_heads = n_heads
-        self.dropout = dropout
-        self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out_proj = nn.Linear(d_model, d_model, bias=bias)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Glorot-uniform matrices and zero biases; torch draws ``out_proj`` as any Linear."""
-        nn.init.xavier_uniform_(self.in_proj.weight)
-        nn.init.xavier_uniform_(self.out_proj.weight)
-        if self.in_proj.bias is not None:
-            nn.init.zeros_(self.in_proj.bias)
-            nn.init.zeros_(self.out_proj.bias)
-
-    def project(
-        self, query: Float[Tensor, "B T D"], key: Float[Tensor, "B S D"] | None = None
-    ) -> tuple[Float[Tensor, "B H T d"], Float[Tensor, "B H S d"], Float[Tensor, "B H S d"]]:
-        """Project to queries, keys and values and split the heads. ``key=None``: self-attention."""
-        if key is None:
-            q, k, v = self.in_proj(query).chunk(3, dim=-1)  # 3 x (B, T, D)
-        else:
-            weight, bias = self.in_proj.weight, self.in_proj.bias
-            d = self.d_model
-            q = F.linear(query, weight[:d], None if bias is None else bias[:d])  # (B, T, D)
-            kv = F.linear(key, weight[d:], None if bias is None else bias[d:])  # (B, S, 2D)
-            k, v = kv.chunk(2, dim=-1)
-        return self.split_heads(q), self.split_heads(k), self.split_heads(v)
-
-    def split_heads(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T d"]:
-        """Give each head its own columns: ``(B, T, D)`` to ``(B, H, T, D/H)``."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
-
-    def forward(
-        self,
-        query: Float[Tensor, "B T D"],
-        key: Float[Tensor, "B S D"] | None = None,
-        mask: Bool[Tensor, "#B #H #T #S"] | None = None,
-    ) -> Float[Tensor, "B T D"]:
-        """Attend from ``query`` to ``key`` (to itself when ``key`` is None).
-
-        Args:
-            query: ``(B, T, D)``.
-            key: ``(B, S, D)``, read as keys and as values; None means ``query``.
-            mask: True = may attend; four axes, broadcastable to ``(B, H, T, S)``.
-
-        Raises:
-            ValueError: if the mask has not four axes: a 2-D mask cannot tell ``(B, S)``
-                from ``(T, S)``.
-        """
-        q, k, v = self.project(query, key)
-        self._check_axes(mask)
-        heads = scaled_dot_product_attention(
-            q, k, v, mask, dropout=self.dropout if self.training else 0.0
-        )  # (B, H, T, d)
-        return self.out_proj(heads.transpose(1, 2).flatten(-2))  # (B, T, D)
-
-    def weights(
-        self,
-        query: Float[Tensor, "B T D"],
-        key: Float[Tensor, "B S D"] | None = None,
-        mask: Bool[Tensor, "#B #H #T #S"] | None = None,
-    ) -> Float[Tensor, "B H T S"]:
-        """The attention weights of every head, without dropout, for looking at."""
-        q, k, _ = self.project(query, key)
-        self._check_axes(mask)
-        return attention_weights(q, k, mask)
-
-    @staticmethod
-    def _check_axes(mask: Tensor | None) -> None:
-        if mask is not None and mask.dim() != 4:
-            raise ValueError(
-                f"mask {tuple(mask.shape)} must have four axes, broadcastable to (B, H, T, S); "
-                "use masks.padding_mask for (B, S) tokens, or mask[None, None] for a (T, S) mask"
-            )
+    if query.dim() < 3 or key.dim() != query.dim() or key.size(-3) == query.size(-3):
+        return key
+    if query.size(-3) % key.size(-3):
+        raise ValueError(
+            f"{key.size(-3)} key heads do not divide {query.size(-3)} query heads: each key "
+            "head serves the same number of query heads"
+        )
+    return key.repeat_interleave(query.size(-3) // key.size(-3), dim=-3)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 __all__ = [
     "causal_mask",
+    "check_bias",
     "check_mask",
     "combine_masks",
     "from_additive",
@@ -99,15 +100,33 @@ def check_mask(mask: Tensor, scores_shape: tuple[int, ...]) -> None:
             f"a mask must be boolean with True = may attend, got {mask.dtype}; convert it with "
             "masks.from_huggingface (1/0) or masks.from_additive (0/-inf)"
         )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, scores_shape) == torch.Size(scores_shape)
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not _fits(mask, scores_shape):
         raise ValueError(
             f"mask {tuple(mask.shape)} does not broadcast to the scores {tuple(scores_shape)}; "
             "use masks.padding_mask for a (B, S) padding mask, masks.causal_mask for (T, S)"
         )
+
+
+def check_bias(bias: Tensor, scores_shape: tuple[int, ...]) -> None:
+    """Refuse an additive bias that is not floating or does not broadcast *into* ``scores_shape``.
+
+    Raises:
+        TypeError: if the bias is not floating: a boolean one is a mask.
+        ValueError: if broadcasting fails or would enlarge the scores.
+    """
+    if not bias.is_floating_point():
+        raise TypeError(f"a bias is added to the scores and must be floating, got {bias.dtype}")
+    if not _fits(bias, scores_shape):
+        raise ValueError(
+            f"bias {tuple(bias.shape)} does not broadcast to the scores {tuple(scores_shape)}"
+        )
+
+
+def _fits(tensor: Tensor, scores_shape: tuple[int, ...]) -> bool:
+    try:
+        return torch.broadcast_shapes(tensor.shape, scores_shape) == torch.Size(scores_shape)
+    except RuntimeError:
+        return False
 
 
 def to_additive(mask: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:

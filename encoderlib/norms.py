@@ -21,15 +21,16 @@ class LayerNorm(nn.Module):
     Args:
         d_model: width D of the last axis.
         eps: 1e-5 as in torch; BERT and ViT use 1e-12.
+        bias: whether there is a shift; ModernBERT has none.
 
     The same function, names and defaults as ``nn.LayerNorm(d_model)``.
     """
 
-    def __init__(self, d_model: int, eps: float = 1e-5):
+    def __init__(self, d_model: int, eps: float = 1e-5, bias: bool = True):
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
-        self.bias = nn.Parameter(torch.zeros(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Normalise the last axis; fused, 9 to 14 times faster than `reference` on a CPU."""
@@ -39,7 +40,8 @@ class LayerNorm(nn.Module):
         """The same, written as the equation."""
         mean = x.mean(dim=-1, keepdim=True)  # (..., 1)
         variance = (x - mean).square().mean(dim=-1, keepdim=True)  # (..., 1)
-        return (x - mean) / torch.sqrt(variance + self.eps) * self.weight + self.bias
+        y = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
+        return y if self.bias is None else y + self.bias
 
 
 class RMSNorm(nn.Module):

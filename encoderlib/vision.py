@@ -27,7 +27,8 @@ class ImageClassifier(nn.Module):
         channels: 1 for grey, 3 for colour.
         stride: step between patches; by default ``patch_size``. Overlapping patches see
             the strokes that a patch border would cut.
-        pooling: ``"mean"`` over the patches, or ``"cls"``: a learned token put before them.
+        pooling: ``"mean"``, ``"max"`` or ``"attention"`` over the patches, or ``"cls"``: a
+            learned token put before them.
         position_std: initial spread of the learned positions. The 0.02 of large models is
             a trap for a small model whose patches do not overlap (chapter 14 measures it).
     """

@@ -1,19 +1,31 @@
-"""encoderlib.encoder: the function of torch.nn.TransformerEncoder, and who sees whom."""
+"""encoderlib.encoder: the function of torch's and Hugging Face's encoders, and who sees whom."""
 
 import itertools
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
 from encoderlib import (
     Encoder,
     EncoderConfig,
     EncoderLayer,
+    LayerNorm,
+    RMSNorm,
     causal_mask,
     combine_masks,
     lengths_to_tokens,
     padding_mask,
+)
+from encoderlib.encoder import make_norm
+from encoderlib.inputs import TextEmbedding
+from encoderlib.relative import (
+    RELATIVE_KINDS,
+    ALiBi,
+    RotaryPositions,
+    ShawRelativePositions,
+    T5RelativeBias,
 )
 
 B, T = 3, 7
@@ -95,8 +107,10 @@ def test_a_stack_equals_torch(norm, activation, config, randomise):
     x, tokens = padded_inputs(B, T, config.d_model)
     for mode in (True, False):
         expected = theirs.train(mode)(x, src_key_padding_mask=~tokens)
-        got = ours.train(mode)(x, padding_mask(tokens))
-        torch.testing.assert_close(got[tokens], expected[tokens], rtol=1e-4, atol=1e-4)
+        ours.train(mode)
+        for given in ({"mask": padding_mask(tokens)}, {"lengths": tokens.sum(dim=1)}):
+            got = ours(x, **given)
+            torch.testing.assert_close(got[tokens], expected[tokens], rtol=1e-4, atol=1e-4)
 
 
 @both_norms
@@ -271,6 +285,22 @@ def test_the_configuration_reaches_every_part():
     assert Encoder(variant(config, norm_first=True)).norm.eps == 1e-12
 
 
+def test_the_newer_choices_reach_every_part_too():
+    config = variant(SMALL, norm="rms", gated=True, bias=False, n_kv_heads=1, norm_first=True)
+    encoder = Encoder(config)
+    for layer in encoder.layers:
+        assert layer.attention.n_kv_heads == 1
+        assert layer.feedforward.gated
+        for norm in (layer.norm1, layer.norm2, encoder.norm):
+            assert isinstance(norm, RMSNorm)
+            assert norm.eps == 0.1
+    assert not [name for name in encoder.state_dict() if name.endswith("bias")]
+    assert isinstance(make_norm(SMALL), LayerNorm)
+    assert make_norm(SMALL).bias is not None
+    assert make_norm(variant(SMALL, bias=False)).bias is None
+    assert make_norm(variant(SMALL, d_model=8)).weight.shape == (8,)
+
+
 @both_norms
 def test_attention_maps_are_those_of_the_forward_pass(norm_first, randomise):
     config = variant(SMALL, norm_first=norm_first)
@@ -324,3 +354,285 @@ def test_a_two_axis_mask_is_refused(unchecked):
     x = torch.randn(4, 4, 4)  # B = T = D = H
     with pytest.raises(ValueError, match=r"masks\.padding_mask"):
         Encoder(COINCIDENT)(x, torch.ones(4, 4, dtype=torch.bool))
+
+
+# --- Hugging Face's models, with random weights ---
+
+
+def copy_linears(layer, theirs, order=None):
+    """Their query, key, value, output, first and last linear maps into our layer."""
+    query, key, value, output, first, last = theirs
+    rows = slice(None) if order is None else order
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            if getattr(output, name) is None:
+                continue
+            parts = [getattr(part, name) for part in (query, key, value)]
+            # The order of the columns is the same in each head, so it serves queries and keys.
+            parts[:2] = [
+                part.unflatten(0, (-1, layer.attention.d_head))[:, rows].flatten(0, 1)
+                for part in parts[:2]
+            ]
+            getattr(layer.attention.in_proj, name).copy_(torch.cat(parts))
+            getattr(layer.attention.out_proj, name).copy_(getattr(output, name))
+            getattr(layer.feedforward.linear1, name).copy_(
+                torch.cat([getattr(f, name) for f in first])
+            )
+            getattr(layer.feedforward.linear2, name).copy_(getattr(last, name))
+
+
+def test_a_post_norm_encoder_equals_bert(randomise):
+    """Theirs is the embedding too: a module, and segments that are handed on to it."""
+    theirs = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=31,
+            hidden_size=26,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            intermediate_size=17,
+            max_position_embeddings=13,
+            attn_implementation="eager",
+        ),
+        add_pooling_layer=False,
+    )
+    randomise(theirs).eval()
+    config = variant(SMALL, norm_first=False, eps=1e-12)
+    ours = Encoder(config, theirs.embeddings).eval()
+    for mine, other in zip(ours.layers, theirs.encoder.layer, strict=True):
+        one, out = other.attention.self, other.attention.output
+        maps = one.query, one.key, one.value, out.dense, [other.intermediate.dense]
+        copy_linears(mine, (*maps, other.output.dense))
+        mine.norm1.load_state_dict(out.LayerNorm.state_dict())
+        mine.norm2.load_state_dict(other.output.LayerNorm.state_dict())
+    ids, segments = torch.randint(31, (B, T)), torch.randint(2, (B, T))
+    lengths = torch.tensor([7, 3, 1])
+    tokens = lengths_to_tokens(lengths)
+    with torch.no_grad():
+        expected = theirs(ids, tokens.long(), token_type_ids=segments, output_attentions=True)
+        for pack in (True, False):
+            got = ours(ids, lengths=lengths, pack=pack, token_type_ids=segments)
+            torch.testing.assert_close(
+                got[tokens], expected.last_hidden_state[tokens], rtol=1e-5, atol=1e-5
+            )
+        maps = ours.attention_maps(ids, padding_mask(tokens), token_type_ids=segments)
+    for got, weights in zip(maps, expected.attentions, strict=True):
+        torch.testing.assert_close(got, weights, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pre_norm_encoder_equals_vit(randomise):
+    theirs = transformers.ViTModel(
+        transformers.ViTConfig(
+            hidden_size=26,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            intermediate_size=17,
+            image_size=8,
+            patch_size=4,
+            attn_implementation="eager",
+        ),
+        add_pooling_layer=False,
+    )
+    randomise(theirs).eval()
+    ours = Encoder(variant(SMALL, eps=1e-12), theirs.embeddings).eval()
+    for mine, other in zip(ours.layers, theirs.layers, strict=True):
+        one = other.attention
+        maps = one.q_proj, one.k_proj, one.v_proj, one.o_proj, [other.mlp.fc1], other.mlp.fc2
+        copy_linears(mine, maps)
+        mine.norm1.load_state_dict(other.layernorm_before.state_dict())
+        mine.norm2.load_state_dict(other.layernorm_after.state_dict())
+    ours.norm.load_state_dict(theirs.layernorm.state_dict())
+    images = torch.randn(B, 3, 8, 8)
+    with torch.no_grad():
+        expected = theirs(images).last_hidden_state
+        torch.testing.assert_close(ours(images), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_rms_norms_gates_rotary_positions_and_grouped_queries_equal_llama(randomise):
+    """Under a causal mask, all the newer choices at once."""
+    theirs = transformers.LlamaModel(
+        transformers.LlamaConfig(
+            vocab_size=31,
+            hidden_size=24,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=17,
+            rms_norm_eps=1e-3,
+            attn_implementation="eager",
+        )
+    )
+    randomise(theirs).eval()
+    config = EncoderConfig(
+        *(24, 4, 17, 3, 0.0),
+        activation="silu",
+        eps=1e-3,
+        norm="rms",
+        gated=True,
+        bias=False,
+        n_kv_heads=2,
+        positions="rotary",
+    )
+    ours = Encoder(config, theirs.embed_tokens).eval()
+    for mine, other in zip(ours.layers, theirs.layers, strict=True):
+        one, mlp = other.self_attn, other.mlp
+        maps = one.q_proj, one.k_proj, one.v_proj, one.o_proj, [mlp.gate_proj, mlp.up_proj]
+        copy_linears(mine, (*maps, mlp.down_proj), order=[0, 3, 1, 4, 2, 5])
+        mine.norm1.load_state_dict(other.input_layernorm.state_dict())
+        mine.norm2.load_state_dict(other.post_attention_layernorm.state_dict())
+    ours.norm.load_state_dict(theirs.norm.state_dict())
+    ids = torch.randint(31, (B, T))
+    with torch.no_grad():
+        expected = theirs(ids).last_hidden_state
+        got = ours(ids, causal_mask(T))
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+# --- relative positions ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (None, []),
+        ("rotary", [RotaryPositions]),
+        ("alibi", [ALiBi]),
+        ("t5", [T5RelativeBias]),
+        ("shaw", [ShawRelativePositions] * 3),  # the paper learns a table for each layer
+    ],
+)
+def test_layers_share_relative_positions_but_for_shaws(kind, found):
+    encoder = Encoder(EncoderConfig(24, 4, 17, n_layers=3, positions=kind))
+    assert [type(positions) for positions in encoder.positions] == found
+    names = [name for name in encoder.state_dict() if name.startswith("positions")]
+    tables = {"t5": 1, "shaw": 3}.get(kind, 0)
+    assert names == [f"positions.{i}.table" for i in range(tables)]
+    shapes = {"t5": (32, 4), "shaw": (33, 6)}
+    assert all(encoder.state_dict()[name].shape == shapes[kind] for name in names)
+    if kind == "t5":
+        assert encoder.positions[0].bidirectional
+
+
+def test_rotary_positions_need_heads_of_even_width():
+    with pytest.raises(ValueError, match="d_head=13 must be even"):
+        Encoder(variant(SMALL, positions="rotary"))
+
+
+@pytest.mark.parametrize("kind", RELATIVE_KINDS)
+@both_norms
+def test_every_layer_uses_its_relative_positions(kind, norm_first, randomise):
+    """The maps times the values are what each attention gave; and the order now matters."""
+    config = EncoderConfig(24, 4, 17, 3, 0.0, positions=kind, norm_first=norm_first)
+    encoder = randomise(Encoder(config))
+    x, tokens = padded_inputs(B, T, 24)
+    mask = padding_mask(tokens)
+    seen = []
+    for layer in encoder.layers:
+        layer.attention.register_forward_hook(
+            lambda module, given, output: seen.append((module, given[0], output))
+        )
+    y = encoder(x, mask, pack=False)
+    maps = encoder.attention_maps(x, mask)
+    for (attention, given, output), weights in zip(seen, maps, strict=False):
+        heads = weights @ attention.project(given)[2]  # (B, H, T, d)
+        expected = attention.out_proj(heads.transpose(1, 2).flatten(-2))
+        torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
+    assert len(seen) == 6
+    plain = Encoder(variant(config, positions=None))
+    plain.load_state_dict(
+        {name: v for name, v in encoder.state_dict().items() if not name.startswith("positions")}
+    )
+    for i, (got, without) in enumerate(zip(maps, plain.attention_maps(x, mask), strict=True)):
+        assert (got - without).abs().max() > 1e-3, i
+    assert (plain(x, mask) - y).abs().max() > 1e-3
+
+
+def test_shaws_tables_belong_to_their_layers(randomise):
+    encoder = randomise(Encoder(EncoderConfig(24, 4, 17, 3, 0.0, positions="shaw")))
+    x = torch.randn(B, T, 24)
+    before = encoder.attention_maps(x)
+    with torch.no_grad():
+        encoder.positions[1].table.add_(torch.randn(33, 6))
+    after = encoder.attention_maps(x)
+    assert [torch.equal(*pair) for pair in zip(before, after, strict=True)] == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", RELATIVE_KINDS)
+def test_a_shifted_sequence_gets_the_same_outputs(kind, randomise):
+    """The hidden padding in front moves the tokens; relative positions do not see that."""
+    encoder = randomise(Encoder(EncoderConfig(24, 4, 17, 2, 0.0, positions=kind)))
+    x = torch.randn(B, T, 24)
+    shifted = torch.cat([torch.randn(B, 3, 24), x], dim=1)
+    mask = padding_mask(torch.arange(T + 3).ge(3).expand(B, -1))
+    torch.testing.assert_close(encoder(shifted, mask)[:, 3:], encoder(x), rtol=1e-4, atol=1e-5)
+
+
+# --- an embedding in front ---
+
+
+class Doubling(nn.Module):
+    """Takes what it is given by name, and counts how often."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def forward(self, x, **inputs):
+        self.calls.append(inputs)
+        return 2 * x
+
+
+@pytest.mark.parametrize("method", [Encoder.forward, Encoder.attention_maps])
+def test_an_embedding_is_called_once_with_what_is_meant_for_it(method, randomise):
+    encoder = randomise(Encoder(SMALL))
+    embedded = Encoder(SMALL, Doubling())
+    embedded.load_state_dict(encoder.state_dict())
+    x, tokens = padded_inputs(B, T, 26)
+    mask, segments = padding_mask(tokens), torch.ones(B, T)
+    expected = method(encoder, 2 * x, mask)
+    got = method(embedded, x, mask, segments=segments, other=tokens)
+    for mine, other in zip(got, expected, strict=True):
+        assert torch.equal(mine, other)
+    assert embedded.embedding.calls == [{"segments": segments, "other": tokens}]
+    method(embedded, x)
+    assert embedded.embedding.calls[1] == {}
+
+
+def test_ids_in_and_vectors_out_trains_the_embedding_too(randomise):
+    embedding = TextEmbedding(31, 26, max_length=T, n_segments=2)
+    encoder = randomise(Encoder(SMALL, embedding))
+    ids = torch.randint(1, 31, (B, T))
+    y = encoder(ids, lengths=torch.tensor([7, 3, 1]), segments=ids % 2)
+    assert torch.equal(y, encoder(ids, lengths=torch.tensor([7, 3, 1]), segments=ids % 2))
+    assert not torch.equal(y, encoder(ids, lengths=torch.tensor([7, 3, 1])))
+    y.sin().sum().backward()
+    assert embedding.tokens.table.weight.grad[ids[0, 0]].any()
+
+
+def test_inputs_without_an_embedding_to_take_them_are_refused():
+    x = torch.randn(B, T, 26)
+    for call in (Encoder(SMALL), Encoder(SMALL).attention_maps):
+        with pytest.raises(
+            TypeError, match=r"\['segments'\] given to an encoder without an embedding"
+        ):
+            call(x, segments=torch.ones(B, T))
+
+
+# --- files ---
+
+
+def test_a_saved_encoder_comes_back_in_eval_mode(randomise, tmp_path):
+    """Hugging Face's layouts have tests of their own (test_pretrained.py)."""
+    config = EncoderConfig(24, 4, 17, 2, 0.3, positions="shaw", gated=True, n_kv_heads=2)
+    encoder = randomise(Encoder(config, TextEmbedding(31, 24, max_length=T)))
+    assert encoder.layout == "encoderlib"
+    encoder.save_pretrained(tmp_path)
+    ids = torch.randint(1, 31, (B, T))
+    expected = encoder.eval()(ids)
+    copy = Encoder.from_pretrained(tmp_path)
+    assert not copy.training
+    assert copy.config == config
+    assert copy.layout == "encoderlib"
+    assert torch.equal(copy(ids), expected)
+    half = Encoder.from_pretrained(str(tmp_path), dtype=torch.bfloat16)
+    assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in copy.parameters()} == {torch.float32}

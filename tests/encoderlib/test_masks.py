@@ -1,10 +1,13 @@
 """encoderlib.masks: builders, the one convention, converters both ways, refusals that help."""
 
+import re
+
 import pytest
 import torch
 
 from encoderlib import attention_weights, causal_mask, combine_masks, lengths_to_tokens
 from encoderlib.masks import (
+    check_bias,
     check_mask,
     from_additive,
     from_huggingface,
@@ -81,6 +84,13 @@ def test_masks_are_made_on_the_device_that_is_asked_for():
     assert to_additive(causal_mask(2, device="meta"), torch.float32).device.type == "meta"
 
 
+def test_masks_are_on_the_device_of_their_input_whatever_the_default_device():
+    with torch.device("meta"):
+        assert lengths_to_tokens(torch.tensor([2, 1], device="cpu"), 3).sum() == 3
+        mask = torch.ones(2, dtype=torch.bool, device="cpu")
+        assert to_additive(mask, torch.float32).sum() == 0
+
+
 def test_combined_masks_allow_what_all_allow():
     tokens = torch.tensor(TOKENS)
     both = combine_masks(padding_mask(tokens), None, causal_mask(5))
@@ -113,6 +123,25 @@ def test_a_mask_that_does_not_fit_the_scores_is_refused_with_the_builders(shape)
 @pytest.mark.parametrize("shape", [(2, 1, 1, 3), (1, 1, 1, 1), (2, 3), (3,), (2, 1, 2, 3), ()])
 def test_a_mask_that_broadcasts_into_the_scores_is_taken(shape):
     check_mask(torch.ones(shape, dtype=torch.bool), (2, 1, 2, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
+def test_a_bias_that_is_not_floating_is_refused(dtype):
+    with pytest.raises(TypeError, match=f"must be floating, got {dtype}"):
+        check_bias(torch.ones(1, 1, 2, 3).to(dtype), (2, 1, 2, 3))
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1, 4), (5, 1, 1, 3), (7,), (1, 2, 1, 2, 3)])
+def test_a_bias_that_does_not_fit_the_scores_is_refused(shape):
+    message = re.escape(f"bias {shape} does not broadcast to the scores (2, 1, 2, 3)")
+    with pytest.raises(ValueError, match=message):
+        check_bias(torch.ones(shape), (2, 1, 2, 3))
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1, 3), (1, 1, 1, 1), (2, 3), (3,), (2, 1, 2, 3), ()])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_bias_that_broadcasts_into_the_scores_is_taken(shape, dtype):
+    check_bias(torch.ones(shape, dtype=dtype), (2, 1, 2, 3))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

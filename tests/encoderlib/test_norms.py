@@ -60,6 +60,18 @@ def test_equal_to_the_equation_in_loops(body, shape, randomise):
     )
 
 
+@both_bodies
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+def test_layer_norm_without_a_shift_equals_torch(body, eps, randomise):
+    """As in ModernBERT."""
+    norm, oracle = randomise(LayerNorm(13, eps, bias=False)), nn.LayerNorm(13, eps, bias=False)
+    assert set(norm.state_dict()) == {"weight"}
+    assert norm.bias is None
+    oracle.load_state_dict(norm.state_dict())
+    x = torch.randn(3, 7, 13) + 1
+    torch.testing.assert_close(getattr(norm, body)(x), oracle(x))
+
+
 @only_norms
 def test_a_new_norm_has_gain_one_shift_zero_and_the_usual_eps(norm):
     new = norm(7)

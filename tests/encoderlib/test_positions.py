@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from encoderlib import LearnedPositions, MultiHeadAttention, SinusoidalPositions, sinusoids
+from encoderlib.positions import ConcatenatedPositions
 
 
 def sinusoids_by_loops(length, d_model, base=10000.0):
@@ -56,11 +57,25 @@ def test_the_product_of_two_positions_depends_on_their_distance_only():
     torch.testing.assert_close(gram.diagonal(), torch.full((20,), 8.0).double())  # D / 2
 
 
+def test_moving_on_is_one_linear_map_for_all_positions():
+    """PE[t + n] = PE[t] M: each pair of columns is turned by n steps of its clock."""
+    length, d_model, n = 50, 16, 9
+    table = sinusoids(length, d_model).double()
+    turn = torch.zeros(d_model, d_model).double()
+    for i in range(0, d_model, 2):
+        angle = n / 10000 ** (i / d_model)
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn[i : i + 2, i : i + 2] = torch.tensor([[cos, -sin], [sin, cos]])
+    torch.testing.assert_close(table[:-n] @ turn, table[n:], rtol=0, atol=1e-6)
+
+
 def test_an_odd_width_is_refused():
     with pytest.raises(ValueError, match="d_model=7 must be even"):
         sinusoids(5, 7)
     with pytest.raises(ValueError, match="d_model=7 must be even"):
         SinusoidalPositions(7)
+    with pytest.raises(ValueError, match="d_model=3 must be even"):
+        ConcatenatedPositions(4, 3)
 
 
 @pytest.mark.parametrize(("batch", "length", "d_model"), [(3, 7, 10), (6, 6, 6), (8, 6, 8)])
@@ -144,11 +159,86 @@ def test_learned_positions_refuse_what_was_never_trained():
         module(torch.zeros(1, 8, 4))
 
 
+def test_learned_positions_count_from_the_start():
+    module = LearnedPositions(7, 4)
+    module(torch.zeros(1, 2, 4), start=5)
+    with pytest.raises(ValueError, match="sequence of 8 positions, but the table has 7"):
+        module(torch.zeros(1, 3, 4), start=5)
+
+
+ABSOLUTE = {
+    "sinusoidal": lambda: SinusoidalPositions(4, length=3),
+    "learned": lambda: LearnedPositions(11, 4),
+    "concatenated": lambda: ConcatenatedPositions(4, 6, length=3),
+}
+every_kind = pytest.mark.parametrize("kind", ABSOLUTE)
+
+
+@every_kind
+def test_a_start_gives_a_slice_of_the_whole(kind, randomise):
+    """What decoding needs: the token at hand is not the first."""
+    x, module = torch.randn(2, 11, 4), randomise(ABSOLUTE[kind]())
+    whole = module(x)
+    for start, stop in ((0, 1), (2, 5), (4, 11), (10, 11)):
+        fresh = ABSOLUTE[kind]()  # its table has not grown
+        fresh.load_state_dict(module.state_dict())
+        torch.testing.assert_close(fresh(x[:, start:stop], start), whole[:, start:stop])
+
+
+@pytest.mark.parametrize(("d_model", "d_position"), [(5, 6), (4, 4), (7, 2)])
+def test_joining_is_adding_after_two_linear_maps(d_model, d_position, randomise):
+    """``[x ; p] W = x W_x + p W_p``."""
+    module = randomise(ConcatenatedPositions(d_model, d_position))
+    x = torch.randn(3, 11, d_model)
+    w_x, w_p = module.linear.weight.T.split([d_model, d_position])
+    expected = x @ w_x + sinusoids_by_loops(11, d_position).float() @ w_p
+    torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_adding_is_a_case_of_joining():
+    module, x = ConcatenatedPositions(6), torch.randn(3, 7, 6)
+    module.linear.weight.data = torch.cat([torch.eye(6), torch.eye(6)], 1)
+    torch.testing.assert_close(module(x), SinusoidalPositions(6)(x))
+
+
+def test_concatenated_positions_learn_one_matrix_and_store_no_table():
+    module = ConcatenatedPositions(5, 6, length=3)
+    module(torch.zeros(1, 9, 5))
+    assert {name: p.shape for name, p in module.state_dict().items()} == {"linear.weight": (5, 11)}
+    other = ConcatenatedPositions(5, 6)
+    other.load_state_dict(module.state_dict())
+    x = torch.randn(2, 7, 5)
+    assert torch.equal(other(x), module(x))
+    assert ConcatenatedPositions(6).linear.weight.shape == (6, 12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_concatenated_positions_follow_their_dtype(dtype, randomise):
+    module = randomise(ConcatenatedPositions(4))
+    x = torch.randn(2, 5, 4)
+    expected = module(x)
+    got = module.to(dtype)(x.to(dtype))
+    assert got.dtype == dtype
+    torch.testing.assert_close(got.float(), expected, rtol=0.02, atol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module.float()(x).dtype == torch.bfloat16
+
+
+def test_a_table_grown_while_decoding_serves_training():
+    for module in (SinusoidalPositions(4, length=1), ConcatenatedPositions(4, length=1)):
+        with torch.inference_mode():
+            module(torch.zeros(1, 9, 4))
+        x = torch.randn(1, 9, 4, requires_grad=True)
+        module(x).sum().backward()
+        assert x.grad.abs().sum() > 0
+
+
 def test_positions_tell_attention_the_order(randomise):
     """Erratum E000-11: without positions a permutation of the words changes nothing."""
     attention = randomise(MultiHeadAttention(4, 2))
     x, order = torch.randn(1, 5, 4), torch.tensor([4, 3, 2, 1, 0])
     torch.testing.assert_close(attention(x).mean(1), attention(x[:, order]).mean(1))
-    for positions in (SinusoidalPositions(4), LearnedPositions(5, 4, std=0.5)):
+    added = SinusoidalPositions(4), LearnedPositions(5, 4, std=0.5)
+    for positions in (*added, ConcatenatedPositions(4)):
         forward, backward = (attention(positions(z)).mean(1) for z in (x, x[:, order]))
         assert (forward - backward).abs().max() > 1e-3

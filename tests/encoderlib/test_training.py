@@ -18,6 +18,7 @@ from encoderlib import (
     fit,
     seed_everything,
 )
+from encoderlib.checkpoint import Checkpoints
 from encoderlib.training import parameter_groups, warmup_cosine
 
 QUIET = {"progress": False}
@@ -359,6 +360,32 @@ def test_nothing_to_train_on_is_an_error():
 def test_patience_without_validation_is_an_error():
     with pytest.raises(ValueError, match="patience needs validation"):
         fit(nn.Linear(4, 3), batches(), config=TrainingConfig(patience=2), **QUIET)
+
+
+@pytest.mark.parametrize(("every", "folder"), [(3, None), (0, "folder"), (-1, "folder")])
+def test_checkpoints_every_so_many_steps_need_a_folder_and_a_number(every, folder, tmp_path):
+    folder = None if folder is None else tmp_path / folder
+    with pytest.raises(ValueError, match=f"every={every} must be at least 1 and needs a check"):
+        fit(nn.Linear(4, 3), batches(), checkpoint=folder, every=every, **QUIET)
+
+
+def test_the_checkpoints_asked_for_are_written(tmp_path):
+    model, data = nn.Linear(4, 3), batches()
+    folder = Checkpoints(tmp_path / "folder", keep=99)
+    fit(model, data, config=TrainingConfig(epochs=3), checkpoint=folder, every=2, **QUIET)
+    steps = [int(path.stem[5:]) for path in folder.files()]
+    assert steps == [2, 3, 4, 6, 8, 9]  # each second step, and the ends of the epochs
+    only = Checkpoints(tmp_path / "only", keep=99)
+    fit(model, data, config=TrainingConfig(epochs=3), checkpoint=only, **QUIET)
+    assert [int(path.stem[5:]) for path in only.files()] == [3, 6, 9]
+
+
+def test_the_bar_shows_loss_rate_and_speed(capsys):
+    fit(nn.Linear(4, 3), batches(), config=TrainingConfig(epochs=2, lr=0.25, warmup=0.0))
+    shown = capsys.readouterr().err
+    assert "6/6" in shown
+    for text in ("loss=", "lr=", "samples_per_second="):
+        assert text in shown
 
 
 @pytest.mark.parametrize("progress", [True, False])

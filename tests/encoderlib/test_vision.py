@@ -7,14 +7,14 @@ from encoderlib import EncoderConfig, ImageClassifier, TrainingConfig, evaluate,
 from encoderlib.training import parameter_groups
 
 SMALL = EncoderConfig(d_model=26, n_heads=2, d_ff=17, n_layers=3, dropout=0.0)
-both_poolings = pytest.mark.parametrize("pooling", ["mean", "cls"])
+every_pooling = pytest.mark.parametrize("pooling", ["mean", "cls", "max", "attention"])
 
 
 def classifier(pooling="mean", config=SMALL, channels=1, stride=None):
     return ImageClassifier(8, 4, 5, config, channels, stride, pooling)
 
 
-@both_poolings
+@every_pooling
 @pytest.mark.parametrize(("channels", "stride", "patches"), [(1, None, 4), (3, 1, 25)])
 def test_shapes_and_number_of_positions(pooling, channels, stride, patches):
     model = classifier(pooling, channels=channels, stride=stride)
@@ -25,7 +25,7 @@ def test_shapes_and_number_of_positions(pooling, channels, stride, patches):
     assert model(images).shape == (3, 5)
 
 
-@both_poolings
+@every_pooling
 def test_the_model_is_the_composition_of_its_parts(pooling, randomise):
     model = randomise(classifier(pooling))
     images = torch.randn(3, 1, 8, 8)
@@ -35,11 +35,14 @@ def test_the_model_is_the_composition_of_its_parts(pooling, randomise):
     x = x + model.positions.table
     torch.testing.assert_close(model.embed(images), x)
     y = model.encoder(x)
-    y = y[:, 0] if pooling == "cls" else y.mean(1)
+    if pooling == "attention":
+        y = model.head.attention(y)
+    else:
+        y = {"cls": y[:, 0], "mean": y.mean(1), "max": y.amax(1)}[pooling]
     torch.testing.assert_close(model(images), model.head.linear(y))
 
 
-@both_poolings
+@every_pooling
 def test_different_images_get_different_logits(pooling, randomise):
     """Erratum E000-17: a norm over one grey channel erases the image."""
     model = randomise(classifier(pooling))
@@ -47,7 +50,7 @@ def test_different_images_get_different_logits(pooling, randomise):
     assert (model(a) - model(b)).abs().max() > 1e-2
 
 
-@both_poolings
+@every_pooling
 def test_the_place_of_a_patch_matters(pooling, randomise):
     model = randomise(classifier(pooling))
     image = torch.randn(1, 1, 8, 8)
@@ -57,14 +60,14 @@ def test_the_place_of_a_patch_matters(pooling, randomise):
     torch.testing.assert_close(model(image), model(image.roll(4, dims=3)), rtol=1e-4, atol=1e-5)
 
 
-@both_poolings
+@every_pooling
 def test_images_of_a_batch_do_not_see_each_other(pooling, randomise):
     model = randomise(classifier(pooling))
     images = torch.randn(3, 1, 8, 8)
     torch.testing.assert_close(model(images[[2, 0, 1]]), model(images)[[2, 0, 1]])
 
 
-@both_poolings
+@every_pooling
 def test_every_parameter_gets_a_gradient(pooling):
     model = classifier(pooling)
     model(torch.randn(3, 1, 8, 8)).square().sum().backward()
@@ -114,13 +117,13 @@ def test_defaults_and_refusals():
     assert ImageClassifier(8, 4, 5).encoder.config == EncoderConfig()
     with pytest.raises(ValueError, match="do not tile"):
         ImageClassifier(9, 4, 5)
-    with pytest.raises(ValueError, match="pooling='max' must be one of"):
-        classifier("max")
+    with pytest.raises(ValueError, match="pooling='median' must be one of"):
+        classifier("median")
     with pytest.raises(ValueError, match="expected images of"):
         classifier()(torch.zeros(2, 3, 8, 8))
 
 
-@both_poolings
+@every_pooling
 def test_it_learns_where_a_spot_is(pooling):
     """Behaviour: which quarter of a noisy image holds a bright spot, on new images."""
 
