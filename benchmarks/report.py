@@ -37,10 +37,10 @@ class Verdict:
     def cells(self) -> list[str]:
         """A row of the table of bars."""
         side = "at least" if self.at_least else "at most"
-        word = "met" if self.met else "**missed**"
+        verdict = "met" if self.met else "**missed**"
         if self.broken:
-            word += " (tokens differ)"
-        return [self.bar, self.case, spread(self.measured), f"{side} {self.limit:.3g}", word]
+            verdict += " (tokens differ)"
+        return [self.bar, self.case, spread(self.measured), f"{side} {self.limit:.3g}", verdict]
 
 
 def case(row: Row) -> str:
@@ -120,24 +120,28 @@ def spread(values: Quartiles) -> str:
 
 
 def table(head: list[str], body: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table; numbers follow the first column."""
-    rule = ["---", *["--:"] * (len(head) - 1)]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
+    """Lines of a Markdown table."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *body)]
 
 
 def over(row: Row, name: str, ours: str = OURS) -> str:
     """The cell of one peer: our time over its time."""
     if name in row["seconds"] and ours in row["seconds"]:
         return spread(ratio(row["seconds"][ours], row["seconds"][name]))
-    if name in row["failed"]:
-        return "not installed" if row["failed"][name].startswith("not installed") else "fails"
-    return "-"
+    return word(row["failed"].get(name))
+
+
+def word(why: str | None) -> str:
+    """What stands in a cell without a number."""
+    if why is None:
+        return "-"
+    return next((w for w in ("not installed", "skipped") if why.startswith(w)), "fails")
 
 
 def milliseconds(row: Row, name: str) -> str:
-    """The median time of one, or "fails"."""
+    """The median time of one, or what became of it."""
     times = row["seconds"].get(name)
-    return f"{1000 * statistics.median(times):.3g}" if times else "fails"
+    return f"{1000 * statistics.median(times):.3g}" if times else word(row["failed"].get(name))
 
 
 def ratios(rows: list[Row]) -> list[str]:
@@ -227,7 +231,7 @@ def section_lines(title: str, note: str, section: str, rows: list[Row]) -> list[
     """A section of the page: what was done, the table, what failed."""
     lines = [f"## {title}", "", note, "", *TABLES.get(section, ratios)(rows), ""]
     failed = failures(rows)
-    return [*lines, "Fails:", "", *failed, ""] if failed else lines
+    return [*lines, "Not measured:", "", *failed, ""] if failed else lines
 
 
 def bar_lines(measured: dict[str, list[Row]]) -> list[str]:

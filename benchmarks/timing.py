@@ -53,6 +53,8 @@ def interleave(
             runs[name]()
         except Exception as error:  # out of memory, not supported: a result, not a crash
             failed[name] = reason(error)
+        if name in failed and torch.cuda.is_available():
+            torch.cuda.empty_cache()  # what it had taken
         return clock() - start
 
     for name in runs:  # warm up; the second time only what is quick

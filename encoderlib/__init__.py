@@ -9,10 +9,8 @@ from encoderlib.attention import (
     scaled_dot_product_attention,
     scaled_dot_product_attention_reference,
 )
-from encoderlib.batches import LengthBucketSampler
 from encoderlib.beam import beam_search
 from encoderlib.cache import KVCache
-from encoderlib.checkpoint import Checkpoints
 from encoderlib.config import EncoderConfig
 from encoderlib.decoder import Decoder, DecoderLayer
 from encoderlib.decoding import greedy, sample
@@ -21,7 +19,6 @@ from encoderlib.encoder import Encoder, EncoderLayer
 from encoderlib.feedforward import FeedForward
 from encoderlib.heads import AttentionPooling, ClassificationHead, pool
 from encoderlib.inputs import ImageEmbedding, TextEmbedding
-from encoderlib.loggers import CSVLogger, TensorBoardLogger
 from encoderlib.masks import causal_mask, combine_masks, lengths_to_tokens, padding_mask
 from encoderlib.multihead import MultiHeadAttention
 from encoderlib.norms import LayerNorm, RMSNorm
@@ -37,7 +34,18 @@ from encoderlib.runtime import device, fast, has_fast_bfloat16, seed_everything
 from encoderlib.seq2seq import EncoderDecoder, shift_right
 from encoderlib.text import TextClassifier, TokenClassifier
 from encoderlib.tokenization import Tokenizer, align_labels, collate
-from encoderlib.training import EarlyStopping, TrainingConfig, evaluate, fit
+from encoderlib.training import (
+    Checkpoints,
+    CSVLogger,
+    EarlyStopping,
+    LengthBucketSampler,
+    TensorBoardLogger,
+    TrainingConfig,
+    cross_entropy_loss,
+    evaluate,
+    fit,
+    join_ranks,
+)
 from encoderlib.vision import ImageClassifier
 
 __version__ = "0.2.0"
@@ -83,12 +91,14 @@ __all__ = [
     "causal_mask",
     "collate",
     "combine_masks",
+    "cross_entropy_loss",
     "device",
     "evaluate",
     "fast",
     "fit",
     "greedy",
     "has_fast_bfloat16",
+    "join_ranks",
     "lengths_to_tokens",
     "padding_mask",
     "patchify",

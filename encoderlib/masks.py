@@ -123,10 +123,9 @@ def check_bias(bias: Tensor, scores_shape: tuple[int, ...]) -> None:
 
 
 def _fits(tensor: Tensor, scores_shape: tuple[int, ...]) -> bool:
-    try:
-        return torch.broadcast_shapes(tensor.shape, scores_shape) == torch.Size(scores_shape)
-    except RuntimeError:
-        return False
+    """Whether broadcasting works and leaves ``scores_shape`` as it is."""
+    sizes = zip(reversed(tensor.shape), reversed(scores_shape), strict=False)
+    return tensor.dim() <= len(scores_shape) and all(own in (1, size) for own, size in sizes)
 
 
 def to_additive(mask: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:

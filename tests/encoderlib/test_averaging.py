@@ -1,9 +1,9 @@
-"""encoderlib.averaging: the state dicts; what the classes do in training is in test_training."""
+"""encoderlib.training.averaging: the state dicts; what the classes do is in test_training."""
 
 import torch
 from torch import nn
 
-from encoderlib.averaging import EarlyStopping, WeightAverage
+from encoderlib.training.averaging import EarlyStopping, WeightAverage
 
 
 def test_an_average_goes_on_from_its_state_dict():

@@ -1,4 +1,4 @@
-"""encoderlib.batches: buckets of similar length, shares of ranks, and the rest of an epoch."""
+"""encoderlib.training.batches: buckets of similar length, shares of ranks, the rest of an epoch."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from encoderlib.batches import (
+from encoderlib.training.batches import (
     LengthBucketSampler,
     batch_size,
     generators_of,
@@ -21,7 +21,7 @@ from encoderlib.batches import (
     set_epoch,
     stream,
 )
-from encoderlib.distributed import Ranks
+from encoderlib.training.distributed import Ranks
 
 LENGTHS = torch.randint(1, 60, (97,), generator=torch.Generator().manual_seed(0)).tolist()
 

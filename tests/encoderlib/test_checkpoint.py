@@ -1,4 +1,4 @@
-"""encoderlib.checkpoint: whole or refused, and random numbers that go on."""
+"""encoderlib.training.checkpoint: whole or refused, and random numbers that go on."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from encoderlib import TrainingConfig
-from encoderlib.checkpoint import (
+from encoderlib.training.checkpoint import (
     Checkpoints,
     Interrupt,
     differences,
@@ -78,7 +78,7 @@ def test_a_process_killed_while_it_writes_leaves_the_older_checkpoint(tmp_path):
     """The kill comes when half of the second file is on the disk."""
     code = f"""
 import os, signal, torch
-from encoderlib import checkpoint
+from encoderlib.training import checkpoint
 state = {{"a": torch.arange(300.0)}}
 folder = checkpoint.Checkpoints({str(tmp_path)!r})
 folder.save(state, 1)

@@ -1,4 +1,4 @@
-"""encoderlib.distributed: two ranks do what one process does on the joint batches."""
+"""encoderlib.training.distributed: two ranks do what one process does on the joint batches."""
 
 import os
 import runpy
@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import nn
 
 from encoderlib import fit
-from encoderlib.distributed import Ranks, join_ranks
+from encoderlib.training.distributed import Ranks, join_ranks
 
 SCRIPT = Path(__file__).with_name("training_script.py")
 RUN = runpy.run_path(str(SCRIPT))

@@ -1,4 +1,4 @@
-"""encoderlib.loggers: one row an epoch, and the curves that TensorBoard reads back."""
+"""encoderlib.training.loggers: one row an epoch, and the curves that TensorBoard reads back."""
 
 import csv
 import os
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from encoderlib import TrainingConfig, fit
-from encoderlib.loggers import CSVLogger, Logger, TensorBoardLogger
+from encoderlib.training.loggers import CSVLogger, Logger, TensorBoardLogger
 
 
 def read(path):

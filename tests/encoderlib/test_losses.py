@@ -1,4 +1,4 @@
-"""encoderlib.losses: the loss of a batch against torch's, and sums over batches."""
+"""encoderlib.training.losses: the loss of a batch against torch's, and sums over batches."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from encoderlib import TrainingConfig, evaluate, fit
-from encoderlib.losses import add_batch, cross_entropy_loss, means
+from encoderlib.training.losses import add_batch, cross_entropy_loss, means
 
 IGNORED = torch.tensor([[0, 2, -100], [1, -100, -100]])
 

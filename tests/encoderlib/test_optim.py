@@ -1,4 +1,4 @@
-"""encoderlib.optim: the schedules that test_training does not hold, and the choices of a run."""
+"""encoderlib.training.optim: schedules that test_training does not hold, and choices of a run."""
 
 import math
 
@@ -7,8 +7,14 @@ import torch
 from torch import nn
 
 from encoderlib import TrainingConfig, fit
-from encoderlib.loggers import Logger
-from encoderlib.optim import SCHEDULES, learning_rate, warmup_constant, warmup_cosine, warmup_noam
+from encoderlib.training.loggers import Logger
+from encoderlib.training.optim import (
+    SCHEDULES,
+    learning_rate,
+    warmup_constant,
+    warmup_cosine,
+    warmup_noam,
+)
 
 
 @pytest.mark.parametrize(("d_model", "warmup_steps"), [(512, 4000), (8, 3), (5, 5)])

@@ -1,4 +1,4 @@
-"""encoderlib.run: a run that was killed goes on to the same weights, and joint batches are one."""
+"""encoderlib.training.run: a killed run goes on to the same weights, and joint batches are one."""
 
 import copy
 import dataclasses
@@ -18,11 +18,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from encoderlib import TrainingConfig, evaluate, fit
-from encoderlib.batches import LengthBucketSampler
-from encoderlib.checkpoint import Checkpoints, load_checkpoint
-from encoderlib.distributed import Ranks
-from encoderlib.losses import cross_entropy_loss
-from encoderlib.run import Run
+from encoderlib.training.batches import LengthBucketSampler
+from encoderlib.training.checkpoint import Checkpoints, load_checkpoint
+from encoderlib.training.distributed import Ranks
+from encoderlib.training.losses import cross_entropy_loss
+from encoderlib.training.run import Run
 
 SCRIPT = Path(__file__).with_name("training_script.py")
 RUN = runpy.run_path(str(SCRIPT))

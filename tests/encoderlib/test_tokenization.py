@@ -148,6 +148,17 @@ def test_words_are_joined_by_spaces_and_own_their_pieces(kind):
     assert tokenizer([tuple(SENTENCE)]).ids.tolist() == got.ids.tolist()
 
 
+def test_a_piece_that_begins_with_the_space_belongs_to_the_word_after_it():
+    """So it is in byte-level files whose offsets are not trimmed."""
+    backend = learn_vocabulary(["low lower low lower"], "bpe", 400)
+    expected = Tokenizer(backend)([["low", "lower"]], special=False)
+    backend.post_processor = tokenizers.processors.ByteLevel(trim_offsets=False)
+    got = Tokenizer(backend)([["low", "lower"]])
+    assert torch.equal(got.ids, expected.ids)
+    assert got.offsets.tolist() == [[[0, 3], [3, 9]]]
+    assert got.words.tolist() == expected.words.tolist() == [[0, 1]]
+
+
 @kinds
 def test_offsets_cut_the_piece_out_of_its_text(kind):
     text = "low tide, lower " if kind == "bpe" else "low tide, lower 很好 low"

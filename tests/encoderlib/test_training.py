@@ -18,8 +18,8 @@ from encoderlib import (
     fit,
     seed_everything,
 )
-from encoderlib.checkpoint import Checkpoints
 from encoderlib.training import parameter_groups, warmup_cosine
+from encoderlib.training.checkpoint import Checkpoints
 
 QUIET = {"progress": False}
 

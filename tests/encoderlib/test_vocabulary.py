@@ -94,6 +94,7 @@ def test_characters_are_all_characters_spaces_too():
     counts = Counter("".join(TEXTS))
     ranked = sorted(counts, key=lambda letter: (-counts[letter], letter))
     assert {" ", "\t", "\n", "👍", "好"} < counts.keys()
+    assert vocabulary_of(learn_vocabulary(["a\n\n\u2028\r\na"], "character"))[5:7] == ["\n", "a"]
     assert vocabulary_of(learn_vocabulary(TEXTS, "character"))[5:] == ranked
     assert vocabulary_of(learn_vocabulary(TEXTS, "character", 11))[5:] == ranked[:6]
 

@@ -19,10 +19,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import encoderlib
-import encoderlib.losses
-from encoderlib.distributed import join_ranks
-from encoderlib.loggers import Logger
-from encoderlib.run import Run
+import encoderlib.training.losses
+from encoderlib.training.distributed import join_ranks
+from encoderlib.training.loggers import Logger
+from encoderlib.training.run import Run
 
 CONFIG = encoderlib.TrainingConfig(
     epochs=6, lr=0.02, ema=0.8, patience=2, label_smoothing=0.1, accumulate=2
@@ -116,7 +116,7 @@ def together(folder):
     def loss(model, batch):
         *inputs, which = batch
         both = model["both"] if which == 0 else nn.Sequential(model["second"], model["both"])
-        return encoderlib.losses.cross_entropy_loss(both, inputs)
+        return encoderlib.training.losses.cross_entropy_loss(both, inputs)
 
     mine = batches if ranks.size == 1 else batches[ranks.rank : ranks.rank + 1]
     answers["loss"] = run.update(mine, loss)
@@ -139,7 +139,7 @@ def together(folder):
         def watched(model, batch, seen=seen):
             x, index, labels = batch
             seen.append(index.tolist())
-            return encoderlib.losses.cross_entropy_loss(model, (x, labels))
+            return encoderlib.training.losses.cross_entropy_loss(model, (x, labels))
 
         config = encoderlib.TrainingConfig(epochs=3, lr=0.05, ema=0.5, accumulate=2 // ranks.size)
         history = encoderlib.fit(
@@ -215,7 +215,7 @@ def broken(how):
                 raise RuntimeError("rank 1 has a problem")
             time.sleep(3600)
         loss.calls += 1
-        return encoderlib.losses.cross_entropy_loss(model, batch)
+        return encoderlib.training.losses.cross_entropy_loss(model, batch)
 
     loss.calls = 0
     data = [batch[:2] for batch in joint_batches()] * 2

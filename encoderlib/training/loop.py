@@ -15,23 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from encoderlib.averaging import EarlyStopping
-from encoderlib.batches import generators_of, move, stream
-from encoderlib.checkpoint import Checkpoints, Interrupt
-from encoderlib.distributed import Ranks, join_ranks
-from encoderlib.loggers import Logger
-from encoderlib.losses import Loss, add_batch, cross_entropy_loss, means
-from encoderlib.optim import TrainingConfig, parameter_groups, warmup_cosine
-from encoderlib.run import Run
+from encoderlib.training.batches import generators_of, move, stream
+from encoderlib.training.checkpoint import Checkpoints, Interrupt
+from encoderlib.training.distributed import Ranks, join_ranks
+from encoderlib.training.loggers import Logger
+from encoderlib.training.losses import Loss, add_batch, cross_entropy_loss, means
+from encoderlib.training.optim import TrainingConfig
+from encoderlib.training.run import Run
 
-__all__ = [
-    "EarlyStopping",
-    "TrainingConfig",
-    "evaluate",
-    "fit",
-    "parameter_groups",
-    "warmup_cosine",
-]
+__all__ = ["evaluate", "fit"]
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, Sampler
 
-from encoderlib.distributed import Ranks
+from encoderlib.training.distributed import Ranks
 
 __all__ = [
     "LengthBucketSampler",

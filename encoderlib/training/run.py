@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from encoderlib.averaging import EarlyStopping, WeightAverage
-from encoderlib.batches import batch_size, move, set_epoch, stream
-from encoderlib.checkpoint import (
+from encoderlib.runtime import fast
+from encoderlib.training.averaging import EarlyStopping, WeightAverage
+from encoderlib.training.batches import batch_size, move, set_epoch, stream
+from encoderlib.training.checkpoint import (
     Checkpoints,
     Interrupt,
     differences,
@@ -20,10 +21,9 @@ from encoderlib.checkpoint import (
     random_state,
     set_random_state,
 )
-from encoderlib.distributed import Ranks
-from encoderlib.losses import Loss, add_batch
-from encoderlib.optim import TrainingConfig, learning_rate, parameter_groups
-from encoderlib.runtime import fast
+from encoderlib.training.distributed import Ranks
+from encoderlib.training.losses import Loss, add_batch
+from encoderlib.training.optim import TrainingConfig, learning_rate, parameter_groups
 
 __all__ = ["Run"]
 

@@ -5,7 +5,7 @@ import io
 import os
 from pathlib import Path
 
-from encoderlib.checkpoint import write_atomically
+from encoderlib.training.checkpoint import write_atomically
 
 __all__ = ["CSVLogger", "Logger", "TensorBoardLogger"]
 
