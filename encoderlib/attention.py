@@ -61,8 +61,9 @@ def attention_weights(
     if mask is None:
         return scores.softmax(dim=-1).to(dtype)
     # finfo.min, not -inf: a fully masked row then has no NaN on its way, nor on the way back.
-    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
-    return weights.masked_fill(~mask, 0.0).to(dtype)  # zeros for a row with nothing to attend to
+    weights = scores.masked_fill_(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    empty = ~mask.any(dim=-1, keepdim=True)  # (..., T, 1): rows with nothing to attend to
+    return (weights.masked_fill(empty, 0.0) if empty.any() else weights).to(dtype)
 
 
 def scaled_dot_product_attention_reference(
@@ -148,18 +149,13 @@ def scaled_dot_product_attention(
 def choose_method(query: Tensor, key: Tensor) -> str:
     """The faster body for these inputs, ``"reference"`` or ``"fused"``.
 
-    The fused kernel, except where torch's CPU kernel is slow: the gradient in bfloat16. There
-    the formula takes 0.1 to 0.4 of its time up to 512 positions and loses only above 1024
-    (``benchmarks/encoder.py`` measures both). In float32, without gradients, and on a GPU the
-    fused kernel ties or wins everywhere.
+    The fused kernel, which ties or wins everywhere but for bfloat16 on a CPU: between 32 and 512
+    positions the formula takes 0.5 to 0.8 of its time forward, and 0.2 to 0.6 with the gradient.
+    Below, calls cost more than arithmetic; above, the formula's memory is quadratic
+    (``benchmarks/encoder.py`` measures both).
     """
-    slow_gradient = (
-        query.device.type == "cpu"
-        and query.dtype == torch.bfloat16
-        and query.requires_grad
-        and torch.is_grad_enabled()
-    )
-    return "reference" if slow_gradient and query.size(-2) * key.size(-2) <= 512**2 else "fused"
+    slow = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return "reference" if slow and 32**2 <= query.size(-2) * key.size(-2) <= 512**2 else "fused"
 
 
 def _causal(scores_shape: tuple[int, ...], device: torch.device) -> Tensor:

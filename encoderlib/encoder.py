@@ -172,11 +172,12 @@ class Encoder(nn.Module):
             if pack:
                 raise ValueError("only sequences that are padded at the end can be packed")
             return None
-        return (
-            Packing.plan(lengths, x.size(1))
-            if pack
-            else pack_when_it_pays(lengths, x.size(1), x.size(2))
-        )
+        if pack:
+            return Packing.plan(lengths, x.size(1))
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        return pack_when_it_pays(lengths, x.size(1), x.size(2), dtype)
 
     def _positions(self, layer: int) -> nn.Module | None:
         return self.positions[layer % len(self.positions)] if self.positions else None

@@ -158,7 +158,7 @@ def classification_report(
     """
     confusion = confusion_matrix(predictions, labels, None if names is None else len(names), ignore)
     names = [str(c) for c in range(len(confusion))] if names is None else names
-    width = max(*map(len, names), len("weighted avg"), digits)
+    width = max(*map(len, names), len("weighted avg"))
 
     def line(name: str, scores: Sequence[float | str], support: int | str) -> str:
         cells = [x if isinstance(x, str) else f"{x:.{digits}f}" for x in scores]

@@ -17,6 +17,7 @@ from encoderlib import (
     packing,
     padding_mask,
 )
+from encoderlib import encoder as encoder_module
 from encoderlib.encoder import EncoderLayer
 from encoderlib.packing import (
     Group,
@@ -273,16 +274,46 @@ def test_a_full_batch_is_not_packed_and_a_half_full_one_is():
         (1, 100_000, [1], 300_001),
     ],
 )
-def test_it_pays_when_the_padding_saved_is_more_than_the_groups_cost(d_model, slack, lengths, size):
-    """A group costs 100000 / D^2 tokens, and the whole of packing two groups more."""
+@pytest.mark.parametrize(("dtype", "factor"), [(torch.float32, 1), (torch.bfloat16, 10)])
+def test_it_pays_when_the_padding_saved_is_more_than_the_groups_cost(
+    d_model, slack, lengths, size, dtype, factor, monkeypatch
+):
+    """A group costs 100000 / D^2 tokens (in bfloat16 ten times that), and packing two groups."""
+    assert packing.GROUP_COST["cpu"] == 100_000
+    monkeypatch.setitem(packing.GROUP_COST, "cpu", 100_000 // factor)
     lengths = torch.tensor(lengths)
     plan = Packing.plan(lengths, size, slack)
     saved = lengths.numel() * size - plan.index.numel()
     rest = saved - slack * (len(plan.groups) + 2)
     assert 0 >= rest > -lengths.numel()
-    assert pack_when_it_pays(lengths, size, d_model) is None
-    longer = pack_when_it_pays(lengths, size + 1, d_model)
+    assert pack_when_it_pays(lengths, size, d_model, dtype) is None
+    longer = pack_when_it_pays(lengths, size + 1, d_model, dtype)
     assert [group.length for group in longer.groups] == [group.length for group in plan.groups]
+
+
+def test_other_devices_pack_only_what_saves_much():
+    lengths = torch.linspace(1, 128, 16).long()
+    assert packing.GROUP_COST["other"] > 100 * packing.GROUP_COST["cpu"]
+    # A device without arithmetic cannot read its lengths back; its cost is looked up before.
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        pack_when_it_pays(lengths.to("meta"), 128, 256)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_encoder_plans_for_the_precision_of_its_linear_maps(autocast, monkeypatch):
+    seen = []
+
+    def plan(lengths, size, d_model, dtype):
+        seen.append((lengths.tolist(), size, d_model, dtype))
+
+    monkeypatch.setattr(encoder_module, "pack_when_it_pays", plan)
+    encoder = Encoder(configuration())
+    x = torch.randn(2, T, D)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        encoder(x, lengths=torch.tensor([3, T]))
+    assert seen == [([3, T], T, D, torch.bfloat16 if autocast else torch.float32)]
+    encoder.bfloat16()(x.bfloat16(), lengths=torch.tensor([3, T]))
+    assert seen[-1][-1] == torch.bfloat16
 
 
 def test_wide_models_get_a_group_for_each_length_and_narrow_ones_coarse_groups():
@@ -312,7 +343,7 @@ KINDS = [
 @pytest.fixture
 def always_pays(monkeypatch):
     """Packing costs nothing, so that it pays for any padding."""
-    monkeypatch.setattr(packing, "GROUP_COST", 0)
+    monkeypatch.setattr(packing, "GROUP_COST", {"cpu": 0, "other": 0})
 
 
 def run(encoder, x, pack, **given):
@@ -358,10 +389,10 @@ def test_packing_changes_nothing_in_bfloat16(changes, randomise, always_pays):
 
 
 def test_the_fast_settings_pack_by_themselves_when_it_pays(randomise):
-    """Without a change of the costs: 16 sequences of 1 to 64 tokens, D = 64."""
-    encoder = randomise(Encoder(EncoderConfig(64, 4, 64, 2, dropout=0.0))).eval()
+    """Without a change of the costs: 16 sequences of 1 to 64 tokens, D = 128."""
+    encoder = randomise(Encoder(EncoderConfig(128, 4, 64, 2, dropout=0.0))).eval()
     lengths = torch.arange(1, 65, 4)
-    x, tokens = torch.randn(16, 64, 64), lengths_to_tokens(lengths, 64)
+    x, tokens = torch.randn(16, 64, 128), lengths_to_tokens(lengths, 64)
     with fast(), torch.no_grad():
         y, padded = encoder(x, lengths=lengths), encoder(x, lengths=lengths, pack=False)
         whole = encoder(x, lengths=torch.full((16,), 64))
