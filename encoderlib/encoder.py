@@ -72,17 +72,17 @@ class EncoderLayer(nn.Module):
 
         With ``packing``, ``x`` is a packed batch ``(N, D)`` and the mask is not used.
         """
-
-        def attend(x: Tensor) -> Tensor:
-            if packing is not None:
-                return packed_attention(self.attention, x, packing, positions)
-            return self.attention(x, mask=mask, positions=positions)
-
         if self.norm_first:
-            x = x + self.dropout(attend(self.norm1(x)))
+            x = x + self.dropout(self._attend(self.norm1(x), mask, positions, packing))
             return x + self.dropout(self.feedforward(self.norm2(x)))
-        x = self.norm1(x + self.dropout(attend(x)))
+        x = self.norm1(x + self.dropout(self._attend(x, mask, positions, packing)))
         return self.norm2(x + self.dropout(self.feedforward(x)))
+
+    def _attend(self, x, mask, positions, packing) -> Tensor:
+        """Self-attention of a padded batch, or of a packed one."""
+        if packing is not None:
+            return packed_attention(self.attention, x, packing, positions)
+        return self.attention(x, mask=mask, positions=positions)
 
     def attention_input(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """What this layer's attention sees of ``x``."""

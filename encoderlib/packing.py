@@ -141,6 +141,9 @@ def pack_when_it_pays(
     """
     cost = GROUP_COST.get(lengths.device.type, GROUP_COST["other"])
     slack = cost * (10 if dtype == torch.bfloat16 else 1) // d_model**2
+    real = int(lengths_to_tokens(lengths, size).sum())
+    if lengths.numel() * size - real <= slack * (1 + FIXED_COST):  # not even as one group
+        return None
     packing = Packing.plan(lengths, size, slack)
     saved = packing.shape[0] * size - packing.index.numel()
     return packing if saved > slack * (len(packing.groups) + FIXED_COST) else None
