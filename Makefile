@@ -78,8 +78,16 @@ grade: $(READY) ## Grade course/submitted/ (ASSIGNMENT=04-attention): feedback a
 	$(BIN)/python -m grading grade $(ASSIGNMENT)
 
 .PHONY: bench
-bench: $(READY) ## Compare encoderlib's speed with torch.nn's
+bench: $(READY) ## Compare encoderlib's speed with its peers' (2 minutes)
 	$(BIN)/python benchmarks/encoder.py --quick
+
+.PHONY: bench-docs
+bench-docs: $(READY) ## The same in full (20 minutes), written to docs/benchmarks.md
+	$(BIN)/python benchmarks/encoder.py --write docs/benchmarks.md
+
+.PHONY: mutants
+mutants: $(READY) ## Show that the tests catch mistakes: docs/mutation.md (an hour; resumes)
+	$(BIN)/python -m tools.mutants
 
 .PHONY: doctor
 doctor: ## Say what is right and wrong with this machine
