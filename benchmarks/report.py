@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import decoding
 from memory import growth
 from peers import OURS, PADDED, USUAL
+from reasons import reasons
 from timing import ratio
 
 Row = dict  # one measured case: its names, and "seconds": {name: [..]}, "failed": {name: why}
@@ -235,9 +236,10 @@ def section_lines(title: str, note: str, section: str, rows: list[Row]) -> list[
 
 
 def bar_lines(measured: dict[str, list[Row]]) -> list[str]:
-    """The table of bars, and how many are missed."""
+    """The table of bars, how many are missed, and why."""
     all_of_them = [v for section, rows in measured.items() for v in verdicts(section, rows)]
-    missed = sum(not verdict.met for verdict in all_of_them)
+    missed = [verdict.bar for verdict in all_of_them if not verdict.met]
     head = ["bar", "case", "measured", "limit", "verdict"]
-    counts = f"{len(all_of_them) - missed} met, {missed} missed."
-    return ["## The bars", "", counts, "", *table(head, [v.cells() for v in all_of_them]), ""]
+    counts = f"{len(all_of_them) - len(missed)} met, {len(missed)} missed."
+    rows = table(head, [v.cells() for v in all_of_them])
+    return ["## The bars", "", counts, "", *rows, "", *reasons(missed)]

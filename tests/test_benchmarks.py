@@ -17,6 +17,7 @@ import encoder
 import gpu
 import memory
 import peers
+import reasons
 import report
 import sections
 import settings
@@ -263,3 +264,17 @@ def test_gpu_program_says_what_to_do_without_a_gpu(capsys):
     with pytest.raises(SystemExit):
         gpu.main([])
     assert "--device cpu --quick" in capsys.readouterr().err
+
+
+def test_each_missed_bar_is_explained_once_and_others_not():
+    known = next(iter(reasons.WHY))
+    lines = reasons.reasons([known, "unheard of", known])
+    assert [line for line in lines if line.startswith("- ")] == [
+        f"- *{known}*: {reasons.WHY[known]}"
+    ]
+    assert reasons.reasons(["unheard of"]) == reasons.reasons([]) == []
+
+
+def test_the_explained_bars_are_bars_of_the_report():
+    source = Path(report.__file__).read_text(encoding="utf-8")
+    assert all(f'"{bar}"' in source for bar in reasons.WHY)

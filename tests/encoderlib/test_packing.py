@@ -270,7 +270,7 @@ def test_a_full_batch_is_not_packed_and_a_half_full_one_is():
     ("d_model", "slack", "lengths", "size"),
     [
         (100, 10, [17] * 10, 20),  # one group; (1 + 2) groups of 10 tokens each are 30
-        (100, 10, [30, 15], 42),  # two groups, 40
+        (100, 10, [30, 14], 42),  # two groups, 40: exactly what is saved
         (1, 100_000, [1], 300_001),
     ],
 )
@@ -289,6 +289,12 @@ def test_it_pays_when_the_padding_saved_is_more_than_the_groups_cost(
     assert pack_when_it_pays(lengths, size, d_model, dtype) is None
     longer = pack_when_it_pays(lengths, size + 1, d_model, dtype)
     assert [group.length for group in longer.groups] == [group.length for group in plan.groups]
+
+
+def test_lengths_beyond_the_padded_size_are_refused_even_where_nothing_is_packed():
+    for lengths in ([9], [9, 8, 8], [-1, 8]):
+        with pytest.raises(ValueError, match="between 0 and size=8"):
+            pack_when_it_pays(torch.tensor(lengths), 8, 16)
 
 
 def test_other_devices_pack_only_what_saves_much():
