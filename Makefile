@@ -86,7 +86,7 @@ bench-docs: $(READY) ## The same in full (20 minutes), written to docs/benchmark
 	$(BIN)/python benchmarks/encoder.py --write docs/benchmarks.md
 
 .PHONY: mutants
-mutants: $(READY) ## Show that the tests catch mistakes: docs/mutation.md (an hour; resumes)
+mutants: $(READY) ## Show that the tests catch mistakes: docs/mutation.md (20 minutes; resumes)
 	$(BIN)/python -m tools.mutants
 
 .PHONY: doctor
