@@ -74,8 +74,12 @@ sample-class: $(READY) ## Write a sample class of five submissions to course/sub
 	$(BIN)/python -m grading sample-class $(ASSIGNMENT)
 
 .PHONY: grade
-grade: $(READY) ## Grade course/submitted/ (ASSIGNMENT=04-attention): feedback and CSV
-	$(BIN)/python -m grading grade $(ASSIGNMENT)
+grade: $(READY) ## Grade course/submitted/ (ASSIGNMENT=04-attention): feedback, CSV, report
+	$(BIN)/python -m grading grade $(ASSIGNMENT) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+.PHONY: attacks
+attacks: $(READY) ## Try 200 hostile and broken submissions on the grader (3 minutes)
+	$(BIN)/python -m tools.attacks
 
 .PHONY: bench
 bench: $(READY) ## Compare encoderlib's speed with its peers' (2 minutes)

@@ -25,6 +25,8 @@ c.CourseDirectory.ignore = [
     "*.pyc",
     "__pycache__",
     "bugs.py",
+    "grading.toml",
+    ".grading.json",
     "feedback",
 ]
 (root / "course").mkdir(exist_ok=True)  # SQLite creates the file, not its folder
@@ -44,6 +46,10 @@ c.ClearSolutions.code_stub = {
 }
 c.ClearSolutions.text_stub = "*Replace this line by your answer.*"
 
+# A student's Markdown may hold scripts: pages of nbgrader show it without.
+c.HTMLExporter.filters = {"markdown2html": "grading.safe_html.markdown2html"}
+
+# For stock `nbgrader autograde`; limits of our own grader stand in grading.toml.
 # A cell that needs longer is interrupted and counts as an error; the other cells still run.
 c.Execute.timeout = 30
 c.Execute.interrupt_on_timeout = True

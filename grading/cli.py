@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from grading.bugs import MINIMUM_BUGS
+from grading.class_commands import add_class_commands
 from grading.course import PROJECT, Course, GradingError
 
 DESCRIPTION = """\
@@ -22,7 +23,11 @@ A term, step by step:
   python -m grading check                       prove every assignment
   python -m grading release                     write the student edition to exercises/
   python -m grading sample-class 04-attention   five submissions to try grading with
+  python -m grading collect 04-attention FILE   sort a platform's download into course/submitted/
   python -m grading grade 04-attention          grade course/submitted/*/04-attention
+  python -m grading report 04-attention         the class, the tasks, known mistakes
+
+`grade`, `report`, `collect` and `history` work in any nbgrader course: --root is its folder.
 
 Exit status: 0 if all is well, 1 if a gate or a step fails, 2 for a wrong command line."""
 
@@ -91,21 +96,7 @@ def parser() -> argparse.ArgumentParser:
         "Right, partly right, wrong, one that ends its kernel, one that never ends.",
     )
     sub.add_argument("assignment")
-    sub = add(
-        "grade",
-        _grade,
-        "grade course/submitted/, write feedback and a CSV of marks",
-        "Every submission is graded anew; marks given by hand are kept. A submission that cannot\n"
-        "be graded costs only itself: it has no score and the message says why. A cell that\n"
-        "exceeds the time limit is interrupted; its task has no score and waits for you, the\n"
-        "other tasks keep theirs. The log of each student is in course/logs/.\n\n"
-        "The exit status is 1 only if no submission at all could be graded.",
-    )
-    sub.add_argument("assignment")
-    sub.add_argument("--student", metavar="NAME", help="grade only this student")
-    sub.add_argument(
-        "--timeout", type=int, metavar="S", help="seconds a cell (default: nbgrader_config.py)"
-    )
+    add_class_commands(add)
     return top
 
 
@@ -211,18 +202,6 @@ def _sample_class(course: Course, options: argparse.Namespace) -> int:
         print(f"{expected.student}: {expected.about}")
     print(f"in {course.records / 'submitted'}; next: python -m grading grade {assignment}")
     return 0
-
-
-def _grade(course: Course, options: argparse.Namespace) -> int:
-    from grading.grade import FAILED, grade, marks_text
-
-    rows, path = grade(course, options.assignment, options.student, options.timeout)
-    print(marks_text(rows))
-    print(f"marks: {path}\nfeedback: {course.records / 'feedback'}")
-    failed = sum(row.status == FAILED for row in rows)
-    if failed:
-        print(f"{failed} of {len(rows)} could not be graded and have no score", file=sys.stderr)
-    return 1 if failed == len(rows) else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-NEVER_SHIPPED = {"bugs.py", "__pycache__", ".ipynb_checkpoints"}
+NEVER_SHIPPED = {"bugs.py", "grading.toml", "__pycache__", ".ipynb_checkpoints"}
 
 
 class GradingError(Exception):
@@ -83,5 +83,5 @@ class Course:
 
 
 def is_shipped(path: Path) -> bool:
-    """Neither the wrong answers nor caches nor hidden files."""
+    """Neither the wrong answers nor the limits of grading nor caches nor hidden files."""
     return not any(part in NEVER_SHIPPED or part.startswith(".") for part in path.parts)

@@ -7,6 +7,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from grading.course import Course, GradingError, is_shipped
+from grading.engine.policy import POLICY_FILE
 from grading.leaks import find_leaks
 from grading.source import kind, read_text_notebook, signature, write_notebook
 from grading.stock import Stock, quiet
@@ -33,7 +34,9 @@ def build_source(course: Course, assignment: str, target: Path) -> None:
         written = target / f"{path.stem}.ipynb"
         write_notebook(notebook, written)
         _same_cells(path.name, expected, signature(nbformat.read(written, as_version=4)))
-    for path in course.shipped_files(assignment):
+    policy = course.solutions / assignment / POLICY_FILE
+    kept = [policy] if policy.is_file() else []  # the grader reads it there; no student gets it
+    for path in course.shipped_files(assignment) + kept:
         copy = target / path.relative_to(course.solutions / assignment)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
@@ -49,6 +52,22 @@ def generate(stock: Stock, course: Course, assignment: str) -> Path:
     source = root / stock.directory.source_directory / assignment
     release = root / stock.directory.release_directory / assignment
     build_source(course, assignment, source)
+    run_generator(stock, assignment)
+    (release / POLICY_FILE).unlink(missing_ok=True)
+    for path in sorted(source.glob("*.ipynb")):
+        student = release / path.name
+        before, after = (nbformat.read(file, as_version=4) for file in (path, student))
+        _same_cells(path.name, _without_digest(before), _without_digest(after))
+        write_notebook(after, student)
+    return release
+
+
+def run_generator(stock: Stock, assignment: str) -> None:
+    """Let nbgrader make the student edition and record the assignment in the gradebook.
+
+    Raises:
+        GradingError: nbgrader refused; the message holds the end of its log.
+    """
     result = stock.generate_assignment(assignment)
     if not result.success:
         if "there are submissions associated with it" in result.log:
@@ -58,12 +77,6 @@ def generate(stock: Stock, course: Course, assignment: str) -> Path:
                 "given by hand are in it) and run the command again"
             )
         raise GradingError(f"nbgrader could not generate {assignment}:\n{result.log[-2000:]}")
-    for path in sorted(source.glob("*.ipynb")):
-        student = release / path.name
-        before, after = (nbformat.read(file, as_version=4) for file in (path, student))
-        _same_cells(path.name, _without_digest(before), _without_digest(after))
-        write_notebook(after, student)
-    return release
 
 
 def _without_digest(notebook: NotebookNode) -> list[tuple]:
@@ -124,7 +137,9 @@ def release(course: Course, assignment: str, force: bool = False) -> list[Path]:
 def exercise_files(folder: Path) -> list[Path]:
     """Files of a student edition, relative to it, without caches and checkpoints."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if path.name == "bugs.py" or is_shipped(path))
+    return sorted(
+        path for path in files if path.name in ("bugs.py", POLICY_FILE) or is_shipped(path)
+    )
 
 
 def _answered(path: Path) -> bool:

@@ -4,10 +4,12 @@ Runs with any Python from 3.8 on and without anything installed, to say what to 
 """
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,12 +73,47 @@ def check_tools():
     yield cores >= 2, f"{cores} cores", "everything works, only slower"
 
 
-def main():
-    """Print a line for each check; exit 1 if one failed."""
-    results = [check_python(), *check_packages(), check_encoderlib(), *check_tools()]
+def check_sandbox():
+    """The layers around submissions that are graded, and an attempt to break each.
+
+    A machine without them can do everything but grade the work of others.
+    """
+    remedy = "only for grading the work of others; python -m grading.sandbox says more"
+    command = [sys.executable, "-m", "grading.sandbox", "--json"]
+    done = subprocess.run(command, cwd=str(ROOT), capture_output=True)
+    try:
+        report = json.loads(done.stdout.decode())
+    except ValueError:
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no answer"])[-1]
+        yield False, "sandbox: " + reason, remedy
+        return
+    yield report["sufficient"], "sandbox: good enough for code that nobody trusts", remedy
+    for layer in report["sandbox"]["layers"]:
+        tried = [one for one in report["findings"] if one["layer"] == layer]
+        broken = ", ".join(one["attempt"] for one in tried if not one["held"])
+        held = sum(one["held"] for one in tried)
+        note = f"held {held} of {len(tried)} attempts to break it" if tried else "active"
+        yield not broken, f"layer {layer}: {note}", "it did not stop: " + broken
+    for layer, why in report["sandbox"]["missing"]:
+        yield False, f"layer {layer} is missing: {why}", remedy
+
+
+def show(results):
+    """Print a line for each check; True if all are well."""
+    every = []
     for ok, what, remedy in results:
         print(f"[{' OK ' if ok else 'FAIL'}] {what}" + ("" if ok else f"  ->  {remedy}"))
-    return 0 if all(ok for ok, _, _ in results) else 1
+        every.append(ok)
+    return all(every)
+
+
+def main():
+    """Print what is right and wrong; exit 1 if something failed that everybody needs."""
+    checks = [check_python(), *check_packages(), check_encoderlib(), *check_tools()]
+    fine = show(checks)
+    print("Sandbox (needed only to grade the work of others)")
+    show(check_sandbox())
+    return 0 if fine else 1
 
 
 if __name__ == "__main__":

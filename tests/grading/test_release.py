@@ -5,6 +5,7 @@ import pytest
 
 from grading.answers import type_answers
 from grading.course import GradingError
+from grading.engine.bundle import read_bundle
 from grading.release import release
 
 TINY = "01-tiny"
@@ -60,6 +61,20 @@ def test_release_keeps_files_that_it_did_not_write_unless_forced(released):
         release(released, TINY)
     release(released, TINY, force=True)
     assert not notes.exists()
+
+
+def test_the_limits_of_grading_are_for_the_grader_alone(course):
+    policy = course.solutions / TINY / "grading.toml"
+    policy.write_text('forbidden = ["sum"]\n', encoding="utf-8")
+    release(course, TINY)
+    assert set(contents(course.exercises)) == {
+        f"{TINY}/{name}" for name in ("checks.py", "numbers.ipynb", "words.ipynb")
+    }
+    source = course.build / "source" / TINY
+    assert read_bundle(source, TINY).policy.forbidden == ("sum",)
+    (course.exercises / TINY / "grading.toml").write_text("", encoding="utf-8")
+    with pytest.raises(GradingError, match=r"not overwritten.*grading\.toml"):
+        release(course, TINY)
 
 
 def test_release_that_leaks_writes_nothing(course, edit):

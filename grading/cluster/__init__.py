@@ -1,0 +1,1 @@
+"""Grading on many machines: the engine's interface on a Dask cluster."""

@@ -1,0 +1,1 @@
+"""Executing submissions: the student's code in a sandbox, the instructor's tests outside it."""

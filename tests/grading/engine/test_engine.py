@@ -1,0 +1,297 @@
+"""The engine: verdicts, what a broken submission costs, and that nothing leaks or lingers."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from grading.engine import pool
+from grading.engine.bundle import libraries_of, read_bundle
+from grading.engine.pool import Engine
+from grading.engine.record import FAILED, FORBIDDEN, GRADED, PARTLY, PASSED, STOPPED, UNDECIDED
+
+from .conftest import LIMITS, submission, write_course
+
+
+def verdicts(record):
+    return {name.split("/test-")[1]: one for name, one in record.results.items()}
+
+
+def scores(record):
+    return {name: one.score for name, one in verdicts(record).items()}
+
+
+FULL = {"double": 2, "square": 3, "share": 2}
+
+
+def test_right_answers_get_every_point(grade):
+    record = grade(submission())
+    assert (record.status, record.message) == (GRADED, "")
+    assert scores(record) == FULL
+    assert {one.outcome for one in record.results.values()} == {PASSED}
+    assert record.measures["cpu_seconds"] > 0
+    assert record.suspicious == record.limits_hit == []
+
+
+def test_printing_warning_and_logging_cost_nothing(grade):
+    loud = (
+        "import sys, warnings, logging\ndef double(x):\n    print('working')\n"
+        "    print('careful', file=sys.stderr)\n    warnings.warn('hm')\n"
+        "    logging.getLogger().warning('logged')\n    return 2 * x"
+    )
+    record = grade(submission(double=loud))
+    assert scores(record) == FULL
+    shown = "".join(str(cell) for cell in record.notebooks[0].cells)
+    assert "working" in shown
+    assert "careful" in shown
+
+
+def test_a_wrong_answer_costs_its_task_and_is_told_why(grade):
+    record = grade(submission(double="def double(x):\n    return x + 2"))
+    assert scores(record) == FULL | {"double": 0}
+    assert verdicts(record)["double"].message == "a half is doubled too"
+    record = grade(submission(double="def double(x):\n    return 5"))
+    assert verdicts(record)["double"].message == "twice two is four"
+    record = grade(submission(square="def square(x):\n    return x ** 3"))
+    assert "Not equal to tolerance" in verdicts(record)["square"].message
+
+
+def test_a_bare_assert_shows_its_line_only_where_students_have_it(grade):
+    record = grade(submission(square="def square(x):\n    return x * x + (type(x) is int)"))
+    assert verdicts(record)["square"].message == "this does not hold: assert square(3) == 9"
+
+
+def test_partial_credit(grade):
+    assert scores(grade(submission(share="def share(n):\n    return 1"))) == FULL | {"share": 0.5}
+    assert scores(grade(submission(share="def share(n):\n    return 2"))) == FULL | {"share": 1.5}
+
+
+def test_a_score_that_cannot_be_is_left_to_a_person(grade, tmp_path):
+    for value in ("float('nan')", "2.5", "-1"):
+        write_course(tmp_path, tests={"share": f"share(1)\n{value}"}, policy=LIMITS)
+        record = grade(submission(), read_bundle(tmp_path, "numbers"))
+        assert scores(record) == FULL | {"share": None}
+        assert verdicts(record)["share"].outcome == UNDECIDED
+        assert record.status == PARTLY
+
+
+def test_the_value_of_the_student_is_no_partial_credit(grade, tmp_path):
+    write_course(tmp_path, tests={"share": "share(0.25)"}, policy=LIMITS)
+    record = grade(submission(), read_bundle(tmp_path, "numbers"))
+    assert scores(record)["share"] == 2
+
+
+CRASHES = {
+    "exits": "import os\n    os._exit(0)",
+    "sys.exit": "import sys\n    sys.exit()",
+    "kills itself": "import os\n    os.kill(os.getpid(), 9)\n    os.abort()",
+    "crashes": "import ctypes\n    ctypes.string_at(8)",
+    "hangs": "while True: pass",
+    "hangs and swallows": (
+        "while True:\n        try:\n            while True: pass\n"
+        "        except BaseException: pass"
+    ),
+    "uses up the memory": "x = [bytearray(1 << 20) for _ in range(700)]",
+    "recurses": "return double(x)",
+    "raises": "raise KeyError(x)",
+    "raises StopIteration": "raise StopIteration",
+}
+
+
+@pytest.mark.parametrize("how", CRASHES)
+def test_a_call_that_does_not_return_costs_its_test(grade, how):
+    record = grade(submission(double=f"def double(x):\n    {CRASHES[how]}"))
+    assert scores(record) == FULL | {"double": 0}
+    assert record.status == GRADED  # it is a verdict: the tests saw what the code does
+    assert verdicts(record)["double"].message
+    if how.startswith("hangs"):
+        assert verdicts(record)["double"].outcome == STOPPED
+        assert record.limits_hit
+
+
+@pytest.mark.parametrize("how", ["os._exit(1)", "while True: pass", "raise SystemExit", "1 +"])
+def test_a_cell_that_does_not_end_costs_no_other_cell(grade, how):
+    record = grade(submission("ada", "import os\n" + how))
+    assert scores(record) == FULL
+    spoiled = "import os\ndef double(x):\n    return 2 * x\n" + how
+    after = scores(grade(submission(double=spoiled)))
+    assert {name: after[name] for name in ("square", "share")} == {"square": 3, "share": 2}
+
+
+def test_a_test_that_swallows_the_end_of_the_process_still_fails(grade, tmp_path):
+    test = "try:\n    share(1)\nexcept Exception:\n    pass"
+    write_course(tmp_path, tests={"share": test}, policy=LIMITS)
+    bundle = read_bundle(tmp_path, "numbers")
+    for body in ("import os\n    os._exit(0)", "while True: pass"):
+        record = grade(submission(share=f"def share(n):\n    {body}"), bundle)
+        assert verdicts(record)["share"].outcome == STOPPED
+        assert scores(record)["share"] == 0
+
+
+def test_hidden_tests_are_not_in_the_record(grade):
+    for answer in ("def double(x):\n    return 5", "def double(x):\n    raise ValueError(x)"):
+        text = grade(submission(double=answer)).to_json()
+        assert "secret_expectation" not in text
+        assert "815" not in text or "raise ValueError" in text  # an input may be seen
+        assert "Further tests" in text
+
+
+def test_live_content_is_not_shown(grade):
+    record = grade(
+        submission(
+            "ada",
+            "from IPython.display import HTML, display\n"
+            "display(HTML('<script>alert(1)</script>'))\nHTML('<b>x</b>')",
+            "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+        )
+    )
+    outputs = [one for cell in record.notebooks[0].cells for one in cell.get("outputs", ())]
+    kinds = {kind for one in outputs for kind in one.get("data", ())}
+    assert kinds == {"text/plain", "image/png"}
+
+
+def test_shell_input_and_magics(grade):
+    record = grade(submission("ada", "!ls", "input()", "%timeit -n1 -r1 1", "%%bash\nls"))
+    errors = [
+        one["evalue"]
+        for cell in record.notebooks[0].cells
+        for one in cell.get("outputs", ())
+        if one["output_type"] == "error"
+    ]
+    assert "starts a program, which is not available while grading" in errors[0]
+    assert "input() is not available while grading" in errors[1]
+    assert len(errors) == 3
+    assert scores(record) == FULL
+
+
+def test_forbidden_names(grade, tmp_path):
+    write_course(tmp_path, policy=LIMITS + '[forbidden_in]\nsquare = ["numpy.square"]\n')
+    bundle = read_bundle(tmp_path, "numbers")
+    plain = "import numpy as np\ndef square(x):\n    return np.square(x)"
+    record = grade(submission(square=plain), bundle)
+    assert verdicts(record)["square"].outcome == FORBIDDEN
+    assert "does not allow" in verdicts(record)["square"].message
+    assert record.suspicious
+    hidden = "import numpy as np\ndef square(x):\n    return getattr(np, 'squ' + 'are')(x)"
+    record = grade(submission(square=hidden), bundle)
+    assert verdicts(record)["square"].outcome == FORBIDDEN
+    assert scores(record) == FULL | {"square": 0}
+    elsewhere = "import numpy as np\ndef double(x):\n    return np.square(x) * 2 / x"
+    assert scores(grade(submission(double=elsewhere), bundle)) == FULL
+
+
+def test_a_notebook_that_cannot_be_read_has_no_score(grade):
+    one = submission()
+    broken = type(one)("ada", {"numbers.ipynb": b"{"})
+    record = grade(broken)
+    assert record.status == FAILED
+    assert set(scores(record).values()) == {None}
+    assert "not JSON" in record.message or "JSON" in record.message
+    assert grade(type(one)("ada", {})).status == FAILED
+
+
+def test_the_same_submission_gives_the_same_record(grade, bundle):
+    random = (
+        "import random, numpy, torch\ndef share(n):\n"
+        "    print(random.random(), numpy.random.rand(), torch.rand(1))\n    return 7"
+    )
+    one = submission(share=random)
+    first = grade(one)
+    assert grade(one).digest == first.digest
+    assert scores(grade(submission(share="def share(n):\n    return 8"))) != {}
+    assert grade(one).digest == first.digest
+    with Engine(workers=1) as cold:
+        ((_, again),) = cold.grade(bundle, [one])
+    assert again.digest == first.digest
+    assert again.key == first.key
+
+
+def test_the_student_process_knows_nothing_of_the_tests(grade):
+    look = (
+        "import gc, os\nfound = []\n"
+        "def double(x):\n"
+        "    for one in gc.get_objects():\n"
+        "        if isinstance(one, dict) and 'secret_expectation' in one: found.append(1)\n"
+        "    found.extend(k for k, v in os.environ.items() if 'COURSE' in k)\n"
+        "    found.extend(open(p).read() for p in ('numbers.ipynb',) if os.path.exists(p))\n"
+        "    print('FOUND', found)\n    return 2 * x"
+    )
+    text = grade(submission(double=look)).to_json()
+    assert "FOUND []" in text
+
+
+def workers_of(engine):
+    """The workers; the first child is the warm parent. One that died takes a moment to return."""
+    process, children = psutil.Process(engine._process.pid), []
+    while len(children) < 1 + engine.workers:
+        children = process.children()
+    return children[1:]
+
+
+def test_killing_workers_loses_nothing(bundle):
+    slow = "import time\ndef share(n):\n    time.sleep(0.3)\n    return n"
+    many = [submission(f"student {n}", share=slow) for n in range(6)]
+    with Engine(workers=2) as running:
+        seen = {}
+        for student, record in running.grade(bundle, many):
+            if len(seen) == 0:
+                os.kill(workers_of(running)[0].pid, signal.SIGKILL)
+            if len(seen) == 2:
+                os.kill(running._process.pid, signal.SIGKILL)  # the engine as a whole
+            assert student not in seen
+            seen[student] = record
+        tree = psutil.Process(running._process.pid).children(recursive=True)
+    assert set(seen) == {one.student for one in many}
+    assert all(scores(record) == FULL for record in seen.values())
+    _, alive = psutil.wait_procs(tree, timeout=5)
+    assert alive == []
+
+
+def test_a_submission_that_kills_its_worker_does_not_stop_the_batch(bundle, monkeypatch):
+    slow = submission("killer", share="import time\ndef share(n):\n    time.sleep(1)\n    return n")
+    with Engine(workers=1) as running:
+        results = running.grade(bundle, [submission("good"), slow, submission("b")])
+        assert next(results)[0] == "good"
+        original = running._send_task
+
+        def send(seat):
+            original(seat)
+            if seat.task.submission.student == "killer":
+                os.kill(workers_of(running)[0].pid, signal.SIGKILL)
+
+        monkeypatch.setattr(running, "_send_task", send)
+        rest = dict(results)
+    assert rest["b"].status == GRADED
+    assert rest["killer"].status == FAILED
+    assert "stopped 3 times" in rest["killer"].message
+
+
+def test_without_a_sandbox_only_on_request(bundle):
+    with Engine(workers=1, sandbox=False) as running:
+        ((_, record),) = running.grade(bundle, [submission()])
+        assert running.layers == ["none"]
+    assert scores(record) == FULL
+
+
+def test_libraries_are_imported_once_and_named_by_the_course_alone(tmp_path):
+    write_course(tmp_path, policy=LIMITS)
+    (tmp_path / "helper.py").write_text("import json.decoder\nfrom numpy import fft\n", "utf-8")
+    assert libraries_of(read_bundle(tmp_path, "numbers")) == ("json.decoder", "math", "numpy")
+
+
+def test_a_library_that_starts_a_thread_is_imported_later(tmp_path, monkeypatch):
+    """A process with threads cannot be forked safely."""
+    (tmp_path / "busy_library.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+        "utf-8",
+    )
+    monkeypatch.setitem(pool.ENVIRONMENT, "PYTHONPATH", str(tmp_path))
+    folder = tmp_path / "course"
+    write_course(
+        folder, tests={"share": "import busy_library\nassert share(1) == 1"}, policy=LIMITS
+    )
+    with Engine(workers=1, sandbox=False) as running:
+        ((_, record),) = running.grade(read_bundle(folder, "numbers"), [submission()])
+    assert scores(record) == FULL
