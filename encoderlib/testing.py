@@ -67,6 +67,7 @@ def call_answer(
             if isinstance(x, Tensor)
         )
         called = f" on tensors of shape {shapes}" if shapes else ""
+        text = text.rstrip(".")
         raise AssertionError(f"{name} does not run{called}. It raises {text}.{hint}") from error
 
 

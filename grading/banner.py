@@ -16,6 +16,7 @@ from grading.engine.record import (
     WRONG,
     NotebookRecord,
     Record,
+    Result,
 )
 
 MEANING = {
@@ -72,7 +73,7 @@ def _table(notebook: NotebookRecord, points: Mapping[str, float | None] | None) 
         cells = [
             f"<code>{_text(result.grade_id)}</code>",
             f"{shown} of {result.maximum:g}",
-            _text(OUTCOMES.get(result.outcome, result.outcome)),
+            _text(_verdict(result)),
             _text(result.message),
         ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
@@ -84,6 +85,12 @@ def _table(notebook: NotebookRecord, points: Mapping[str, float | None] | None) 
         + "".join(rows)
         + "</tbody></table>"
     )
+
+
+def _verdict(result: Result) -> str:
+    if result.outcome == MANUAL and result.score is not None:
+        return "not written"
+    return OUTCOMES.get(result.outcome, result.outcome)
 
 
 def _list(title: str, lines: Sequence[str]) -> list[str]:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Mapping
 
 from grading.blocker import INTERNALS
-from grading.border import Border, NotPlain, StudentLost
+from grading.border import Border, StudentLost
 from grading.engine.bundle import SourceCell
 from grading.engine.lesson import ExaminerCell, Lesson
 from grading.engine.record import (
     FORBIDDEN,
     MANUAL,
     STOPPED,
+    WRONG,
     NotebookRecord,
     Result,
 )
@@ -69,6 +70,7 @@ class Examiner:
             [(name, step.source) for name, step in self._named_steps() if step.kind == "student"]
         )
         self._examined = 0
+        self._cell_errors: dict[str, str] = {}
         self._bound_to = self.border = None
 
     def run(self) -> NotebookRecord:
@@ -113,6 +115,8 @@ class Examiner:
         result = self.link.run_cell(source, name, forbidden)
         if locked:
             self.link.seal()
+        elif step.task:
+            self._cell_errors[step.task] = result.error or result.lost
         self._show(cell, source, result)
 
     def _text(self, step: Step) -> None:
@@ -171,14 +175,14 @@ class Examiner:
         one = self._examine_up_to(cell)
         if step.task in self.shortcuts:
             text = self.shortcuts[step.task]
-            self._verdict(cell, Result(cell.grade_id, FORBIDDEN, 0.0, cell.points, text), [])
+            self._verdict(cell, step, Result(cell.grade_id, FORBIDDEN, 0.0, cell.points, text), [])
             return
         try:
             self._bind(step.task)
         except (LostStudent, StudentLost) as error:
             why = self.link.lose() if isinstance(error, StudentLost) else str(error)
             result = Result(cell.grade_id, STOPPED, 0.0, cell.points, why)
-            self._verdict(cell, result, [])
+            self._verdict(cell, step, result, [])
             return
         outcome = self._run(one)
         broken = self.border.broken
@@ -201,7 +205,7 @@ class Examiner:
                     cell.grade_id, FORBIDDEN, 0.0, cell.points, error_text(outcome.error)[1]
                 )
                 self.link.tried.add(f"a forbidden name at run time ({cell.grade_id})")
-        self._verdict(cell, result, outcome.outputs, outcome.error)
+        self._verdict(cell, step, result, outcome.outputs, outcome.error)
 
     def _bind(self, task: str) -> None:
         """Let the names of the student's stand for what they are now."""
@@ -224,7 +228,9 @@ class Examiner:
         namespace = self.shell.user_ns
         try:
             self.border.bind(self.names, namespace)
-        except NotPlain:  # one value that cannot cross must not hide the others
+        except StudentLost:
+            raise
+        except Exception:  # of the student's making: what cannot cross must not hide the others
             self.border.bind(sorted(filter(self._crosses, self.names)), namespace)
 
     def _changed_an_argument(self, origin: str) -> None:
@@ -235,8 +241,10 @@ class Examiner:
     def _crosses(self, name: str) -> bool:
         try:
             self.border.bind([name], {})
-        except NotPlain as error:
-            note = f"the tests cannot read {name}: {error}"
+        except StudentLost:
+            raise
+        except Exception as error:
+            note = f"the tests cannot read {name}: {error_text(error)[1][:300]}"
             if note not in self.record.notes:
                 self.record.notes.append(note)
             self.shell.user_ns.pop(name, None)
@@ -277,10 +285,14 @@ class Examiner:
     def _verdict(
         self,
         cell: SourceCell,
+        step: Step,
         result: Result,
         outputs: list[dict],
         error: BaseException | None = None,
     ) -> None:
+        failed = self._cell_errors.get(step.task)
+        if failed and result.outcome in (WRONG, STOPPED):
+            result.message = f"the cell of the answer did not run: {failed}\n{result.message}"
         self.record.results.append(result)
         shown = [output for output in outputs if output["output_type"] != "execute_result"]
         if result.message:

@@ -68,6 +68,17 @@ _bugs(
         "return (after - before[:, order]).square().mean().item()",
         "squares are averaged",
     ),
+    ("a norm", "return (after - before[:, order]).norm().item()", "that is a norm"),
+    (
+        "means over the tokens",
+        "return (after.mean(1) - before.mean(1)).abs().max().item()",
+        "blind to the order",
+    ),
+    (
+        "sorted tokens",
+        "return (after.sort(1).values - before.sort(1).values).abs().max().item()",
+        "the tokens are sorted",
+    ),
     (
         "True or False",
         "return torch.allclose(after, before[:, order])",
@@ -132,6 +143,31 @@ return table
         _T + "theta = 1 / math.sqrt(d_model)\n" + _FILL,
         "all columns turn at one frequency, t / sqrt(D)",
         "E002-05",
+    ),
+    (
+        "column counted as pair",
+        _T
+        + """
+angle = t * base ** (-2 * torch.arange(d_model, dtype=torch.float64) / d_model)
+angle[:, 0::2] = angle[:, 0::2].sin()
+angle[:, 1::2] = angle[:, 1::2].cos()
+return angle.float()
+""",
+        "column c counts as pair c",
+    ),
+    ("angle in turns", _T + _THETA + "theta = 2 * math.pi * theta\n" + _FILL, "counted as 2 pi"),
+    (
+        "D/2 - 1 in the exponent",
+        _T
+        + "pairs = torch.arange(d_model // 2, dtype=torch.float64)\n"
+        + "theta = base ** (-pairs / max(d_model / 2 - 1, 1))\n"
+        + _FILL,
+        "i / (D/2 - 1)",
+    ),
+    (
+        "table times sqrt(D)",
+        _T + _THETA + _FILL.replace("return table", "return table * math.sqrt(d_model)"),
+        "belongs to the words",
     ),
     (
         "sine and cosine exchanged",
@@ -247,6 +283,24 @@ _bugs(
     ("moves by k + 1", "k = k + 1\n" + _STEP + _RIGHT, "it moves by k + 1"),
     ("identity", "return torch.eye(d_model)", "nothing turns"),
     (
+        "all like the first pair",
+        "step = torch.full((d_model // 2,), float(k))\n" + _RIGHT,
+        "each has its own theta",
+    ),
+    (
+        "one pair",
+        _STEP + "step[1:] = 0\n" + _RIGHT,
+        "only the first pair turns",
+    ),
+    ("shift of the columns", "return torch.eye(d_model).roll(k, 0)", "the columns are shifted by"),
+    (
+        "blocks not joined",
+        _STEP
+        + "sin, cos = step.sin().float(), step.cos().float()\n"
+        + "return torch.stack([cos, sin, -sin, cos], -1).view(-1, 2, 2)",
+        "the blocks are not joined",
+    ),
+    (
         "no sines",
         _STEP + _BLOCK.format("cos, 0 * sin, 0 * sin, cos"),
         "the sines are missing",
@@ -283,6 +337,14 @@ _bugs(
         "token rows from the end",
         "return weight[-d_model:], weight[:-d_model]",
         "counted from the end of W",
+    ),
+    (
+        "new parameters",
+        """
+parts = weight[:d_model], weight[d_model:]
+return tuple(torch.nn.Parameter(part.detach().clone()) for part in parts)
+""",
+        "loses the gradient",
     ),
     (
         "columns instead of rows",
@@ -342,7 +404,7 @@ _bugs(
     (
         "slice ends at the length",
         _GUARD + "rows = table[start : x.size(-2)].to(x.dtype)\n" + _SUM,
-        "The rows of the table do not fit the tokens",
+        "Where must the slice end",
     ),
     (
         "start ignored",
@@ -442,6 +504,21 @@ return table[:, torch.arange(source).diff().clamp(-K, K) + K]
 """,
         "all s - t, a matrix (T, S)",
         "E002-03",
+    ),
+    (
+        "indexes the heads",
+        _DISTANCE + "return table[distance.clamp(-K, K) + K]",
+        "first one counts heads",
+    ),
+    (
+        "clipped and not moved",
+        _DISTANCE + "return table[:, distance.clamp(0, 2 * K)]",
+        "negative distances become 0",
+    ),
+    (
+        "K taken for the number of columns",
+        _DISTANCE + "K = table.size(1)\nreturn table[:, distance.clamp(-K, K) + K]",
+        "what 2K + 1 columns say",
     ),
     (
         "neighbours only",

@@ -102,6 +102,13 @@ def check_order_gap(order_gap: Callable) -> None:
         "the differences are squared": signed.square().amax().item(),
     }
     wrong["the squares are averaged"] = signed.square().mean().item()
+    wrong["the squares are summed up and the root is taken: that is a norm"] = signed.norm().item()
+    wrong["the average over the tokens is compared: it is blind to the order"] = size_of(
+        after.mean(1), before.mean(1)
+    )
+    wrong["the tokens are sorted: the order that you want to test is gone"] = size_of(
+        after.sort(1).values, before.sort(1).values
+    )
     for mistake, value in wrong.items():
         _require(
             abs(got - value) > 1e-5,
@@ -154,6 +161,18 @@ def _mistaken_tables(length: int, d: int, base: float) -> dict[str, Tensor]:
             length, d, base, lambda c: -(c - c % 2) / d
         ),
         "positions count from 1": _table(length, d, base, lambda c: (c - c % 2) / d, 1),
+        "column c counts as pair c: cosine and sine of a pair share one frequency": _table(
+            length, d, base, lambda c: 2 * c / d
+        ),
+        "a turn is counted as 2 pi: the angle is t times theta, nothing more": _table(
+            length, d, base, lambda c: (c - c % 2) / d - math.log(2 * math.pi) / math.log(base)
+        ),
+        "the exponent is i / (D/2 - 1), as some programs have it: here it is 2i / D": _table(
+            length, d, base, lambda c: (c // 2) / (d / 2 - 1)
+        ),
+        "the table is multiplied by sqrt(D): that factor belongs to the words": right.mul(
+            math.sqrt(d)
+        ),
         "all columns are sines": right[:, 0::2].repeat_interleave(2, 1),
         "positions are divided by the length: the same place gets another row in each table": (
             _table(length, d, base, lambda c: (c - c % 2) / d + math.log(length) / math.log(base))
@@ -226,7 +245,13 @@ def check_rotation(rotation: Callable) -> None:
     for k, d, *base in ((3, 6), (2, 8), (1, 4), (5, 6, 40.0), (-2, 6), (0, 6), (700, 4)):
         name = f"rotation{(k, d, *base)}"
         got = call(k, d, *base)
-        check_shape(name, got, {"D": d, "D (again)": d})
+        check_tensor(name, got)
+        _require(
+            tuple(got.shape) != (d // 2, 2, 2),
+            f"{name} has the shape (D/2, 2, 2) = {tuple(got.shape)}: the blocks are not joined "
+            "yet. They belong on the diagonal of one matrix (D, D); all else is 0.",
+        )
+        check_shape(name, got, {"D rows": d, "D columns": d})
         b = base[0] if base else 10000.0
         right = _turn(k, d, b)
         halves = torch.cat([torch.arange(0, d, 2), torch.arange(1, d, 2)])
@@ -235,12 +260,21 @@ def check_rotation(rotation: Callable) -> None:
         one = torch.block_diag(*[torch.stack([cos, sin, -sin, cos]).view(2, 2)] * (d // 2))
         swap = torch.arange(d).bitwise_xor(1)  # the other column of each pair
         signs = torch.tensor([1.0, -1.0]).repeat(d // 2)[:, None]
+        first = right[:2, :2]  # the block of theta = 1
+        lonely = torch.block_diag(first, torch.eye(d - 2))
+        columns = torch.eye(d).roll(k, 0)
         upper = right.triu() + right.triu(1).T
         wrong = {
             "the sign of k is lost": _turn(abs(k), d, b),
             "it turns back: R_k is transposed, and moves by -k": right.T,
             "the sign of one sine is missing: the block is symmetric, which is no rotation": upper,
             "all pairs turn at one frequency": one,
+            "all pairs turn like the first one: each has its own theta": torch.block_diag(
+                *[first] * (d // 2)
+            ),
+            "only the first pair turns": lonely,
+            "the columns are shifted by k: a step from p to p + k turns each pair": columns,
+            "the columns are shifted back by k: a step from p to p + k turns each pair": columns.T,
             "the pairs are column i and column i + D/2: here neighbours are pairs": (
                 right[halves][:, halves]
             ),
@@ -317,7 +351,13 @@ def check_split_weight(split_weight: Callable) -> None:
             )
             wrong["every second row is taken"] = weight[::2] if name == "W_x" else weight[1::2]
             check_close(name, part, pieces[name], wrong)
-            _require(part.requires_grad, f"{name} loses the gradient: is there a detach or .data?")
+            reached = part.requires_grad and torch.autograd.grad(
+                part.sum(), weight, allow_unused=True, retain_graph=True
+            ) != (None,)
+            _require(
+                reached,
+                f"{name} loses the gradient: is there a detach, .data, or a new parameter?",
+            )
     _done("split_weight")
 
 
@@ -337,8 +377,15 @@ def check_add_positions(add_positions: Callable) -> None:
         "ValueError": "The table has a row for every token here: how many rows does the call need?",
     }
 
-    def call(*arguments: object, **options: int) -> Tensor:
-        return call_answer("add_positions", add_positions, *arguments, hints=hints, **options)
+    stop = {
+        "must match the size": "The rows of the table do not fit the tokens. Where must the slice "
+        "end when it begins at `start` and has T rows? And is T the second axis from the right?"
+    }
+
+    def call(x: Tensor, table: Tensor, start: int = 0) -> Tensor:
+        ideas = {**hints, **stop} if start else hints
+        arguments = (x, table, start) if start else (x, table)
+        return call_answer("add_positions", add_positions, *arguments, hints=ideas)
 
     table = _randn(5, 16, 6)
     for size, start in (
@@ -436,6 +483,10 @@ def check_relative_bias(relative_bias: Callable) -> None:
     """Shape, both directions, clipping, T and S different, shift, dtype, gradient."""
     check_not_used("relative_bias", relative_bias, LIBRARY)
     hints = {
+        "with size 2": "The distances index the second axis of the table; the first one counts "
+        "heads.",
+        "with size 19": "No distance is beyond K here: K = 9 and T = S = 4. Is K what 2K + 1 "
+        "columns say?",
         "out of bounds": "A distance beyond K has no column: clip it to -K .. K.",
         "index out of range": "A distance beyond K has no column: clip it to -K .. K.",
         "must match the size": "The matrix of distances is (T, S): queries down, keys across.",
@@ -494,6 +545,7 @@ def check_relative_bias(relative_bias: Callable) -> None:
                 :, (gaps - (s - t)).clamp(-k, k) + k
             ],
             "the heads share the numbers of the first one": right[:1].expand_as(right),
+            "K is not added, and negative distances become 0": table[:, gaps.clamp(0, 2 * k)],
         }
         check_close(name, got, right, wrong)
     low = call(_randn(9, 2, 5).bfloat16(), 3, 4)

@@ -109,13 +109,11 @@ def _split(name: str, says: str, *more: str, split: str = _SPLIT, merge: str = _
 _split(
     "split: view without a transpose",
     "the heads share out the tokens, not the columns",
-    "E002-12",
     split=_GUARD + "return x.reshape(x.size(0), n_heads, x.size(1), -1)",
 )
 _split(
     "both without a transpose: the round trip is right",
     "the heads share out the tokens, not the columns",
-    "E002-12",
     split=_GUARD + "return x.reshape(x.size(0), n_heads, x.size(1), -1)",
     merge="return heads.reshape(heads.size(0), heads.size(2), -1)",
 )
@@ -286,13 +284,11 @@ _layer(
 _layer(
     "split by a view",
     "viewed as (B, H, T, d_k) without a transpose",
-    "E002-12",
     helper="def split(x):\n    return x.reshape(b, n_heads, x.size(1), -1)\n",
 )
 _layer(
     "split and merge by a view",
     "split and merged without a transpose",
-    "E002-12",
     helper="def split(x):\n    return x.reshape(b, n_heads, x.size(1), -1)\n",
     join="joined = heads.reshape(b, t, d)\n",
 )
@@ -363,6 +359,21 @@ _layer(
     "matrices not transposed",
     "stored as (outputs, inputs)",
     unpack=_UNPACK + "w_q, w_k, w_v, w_out = w_q.T, w_k.T, w_v.T, w_out.T\n",
+)
+_layer(
+    "input matrices not transposed",
+    "the input matrices are not transposed",
+    unpack=_UNPACK + "w_q, w_k, w_v = w_q.T, w_k.T, w_v.T\n",
+)
+_layer(
+    "output projection not transposed",
+    "the output projection is not transposed",
+    unpack=_UNPACK + "w_out = w_out.T\n",
+)
+_layer(
+    "key and value matrix exchanged",
+    "in the order query, value, key",
+    unpack=_UNPACK + "w_k, w_v, b_k, b_v = w_v, w_k, b_v, b_k\n",
 )
 _layer(
     "input biases forgotten",
@@ -444,6 +455,17 @@ _layer(
     "    mask = tokens[:, None, :, None].expand(b, 1, t, t)\n"
     "elif tokens is not None:\n"
     "    mask = tokens[:, None, None]\n",
+)
+_layer(
+    "padding set to zero",
+    "a key from a zero vector still gets weight",
+    unpack=_UNPACK + "if tokens is not None:\n    source = source * tokens[..., None]\n",
+    mask="mask = None\n",
+)
+_layer(
+    "padding mask of numbers",
+    "turned into numbers, 0 and 1, and added to the scores",
+    mask="mask = None if tokens is None else tokens[:, None, None].to(query.dtype)\n",
 )
 _layer(
     "first sentence's padding for all",
@@ -566,6 +588,16 @@ _terms(
     "all terms are the whole output",
 )
 _terms(
+    "output shared out evenly",
+    _HEADS + _BLOCKS + "return (heads @ blocks).mean(1, keepdim=True).expand(-1, n, -1, -1)",
+    "the output is shared out evenly",
+)
+_terms(
+    "blocks not transposed",
+    _HEADS + "return heads @ out_weight.unflatten(1, (n, -1)).transpose(0, 1)",
+    "a block of the matrix is not (d_k, D)",
+)
+_terms(
     "heads on axis 2",
     _HEADS + _BLOCKS + "return (heads @ blocks).transpose(1, 2)",
     "The heads stand on axis 1",
@@ -653,7 +685,6 @@ return torch.stack([x[..., p] @ linear.weight[p, p].T for p in parts], dim=1)
 _shared(
     "view without a transpose",
     "viewed as (B, H, T, d_k) without a transpose",
-    "E002-12",
     use="return linear(x).reshape(x.size(0), n_heads, x.size(1), -1)",
 )
 _shared(

@@ -354,7 +354,8 @@ def _run(
     )
     scale = change.get("scale", q.size(-1) ** -0.5)
     heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-    out = weights["out_proj_weight"].T if flip else weights["out_proj_weight"]
+    flip_out = change.get("flip_out", flip)
+    out = weights["out_proj_weight"].T if flip_out else weights["out_proj_weight"]
     bias = None if change.get("no_out_bias") else weights["out_proj_bias"]
     return F.linear(merge(heads), out, bias)
 
@@ -466,6 +467,15 @@ def _check_unmasked(call: Callable, name: str) -> None:
         "the matrices are not transposed: they are stored as (outputs, inputs)": (
             lambda: run(flip=True)
         ),
+        "the input matrices are not transposed: they are stored as (outputs, inputs)": (
+            lambda: run(flip=True, flip_out=False)
+        ),
+        "the output projection is not transposed: it is stored as (outputs, inputs)": (
+            lambda: run(flip_out=True)
+        ),
+        "the three input matrices are taken in the order query, value, key": (
+            lambda: run(order=(0, 2, 1))
+        ),
         "the biases of the input projections are missing": lambda: run(no_in_bias=True),
         "the bias of the output projection is missing": lambda: run(no_out_bias=True),
         "the output projection is missing": (
@@ -527,6 +537,12 @@ def _check_padding(call: Callable, name: str, b: int, t: int, h: int, d_k: int =
             lambda: run(tokens[:1, None, None].expand(b, 1, 1, t))
         ),
         "the mask is applied after the softmax": lambda: _late(x, weights, h, tokens),
+        "the padded tokens are set to zero: a key from a zero vector still gets weight": (
+            lambda: _run(x, x * tokens[..., None], weights, h)
+        ),
+        "the mask is turned into numbers, 0 and 1, and added to the scores: pass the booleans": (
+            lambda: run(tokens[:, None, None].to(x.dtype))
+        ),
     }
     if b == t == h:
         wrong |= {
@@ -587,8 +603,8 @@ def _check_terms(
     hints = {
         "must match the size": "Bring the heads to axis 1 of the values, and give each head a "
         "(d_k, D) block of the matrix.",
-        "Expected size for first two dimensions": "The values are (B, S, H, d_k): bring the heads "
-        "to axis 1.",
+        "Expected size for first two dimensions": "Two things can be wrong: the heads of the "
+        "values stand on axis 2, or a block of the matrix is not (d_k, D).",
         **VIEW,
     }
     w = torch.softmax(2 * _randn(1, b, h, t, s), dim=-1)
@@ -634,6 +650,9 @@ def _check_terms(
             lambda: terms(blocks, [w[:, i].softmax(-1) @ v[:, :, i] for i in range(h)])
         ),
         "all terms are the whole output": (lambda: right.sum(1, keepdim=True).expand_as(right)),
+        "the output is shared out evenly: the terms of the heads differ": (
+            lambda: right.mean(1, keepdim=True).expand_as(right)
+        ),
     }
     if d == h * d_k:
         rows = [part.T for part in out.chunk(h, dim=0)]

@@ -227,7 +227,10 @@ def test_a_failure_of_the_grader_itself_is_tried_again(released):
     class Broken(TrustingEngine):
         def grade(self, bundle, submissions):
             for one in submissions:
-                yield one.student, Record("", bundle.assignment, FAILED, "the grader stopped")
+                yield (
+                    one.student,
+                    Record("", bundle.assignment, FAILED, "the grader stopped", transient=True),
+                )
 
     row = run(released, Broken())["ada"]
     assert (row.status, row.score, row.message) == (FAILED, None, "the grader stopped")

@@ -30,7 +30,8 @@ def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
     wrong = {f"{bug.task}: {bug.name}": bug for bug in load_bugs(COURSE, assignment)}
 
     def submissions():
-        for name, changed in {"": {}} | {n: {b.task: b.source} for n, b in wrong.items()}.items():
+        changes = {name: {bug.task: bug.source} for name, bug in wrong.items()}
+        for name, changed in [("", {}), *changes.items()]:
             folder = tmp_path / "typed"
             type_answers(edition, folder, right | changed)
             files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

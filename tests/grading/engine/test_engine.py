@@ -57,9 +57,24 @@ def test_a_wrong_answer_costs_its_task_and_is_told_why(grade):
     assert "Not equal to tolerance" in verdicts(record)["square"].message
 
 
+def test_an_answer_that_does_not_run_says_so(grade):
+    for broken, name in (("def double(x)\n    return x", "SyntaxError"), ("1 / 0", "ZeroDivision")):
+        message = verdicts(grade(submission(double=broken)))["double"].message
+        assert message.startswith(f"the cell of the answer did not run: {name}")
+        assert "NameError: name 'double' is not defined" in message
+
+
 def test_a_bare_assert_shows_its_line_only_where_students_have_it(grade):
     record = grade(submission(square="def square(x):\n    return x * x + (type(x) is int)"))
     assert verdicts(record)["square"].message == "this does not hold: assert square(3) == 9"
+
+
+def test_a_value_that_cannot_cross_hides_no_other(grade):
+    record = grade(submission(square="square = 1 << 13_000_000"))
+    assert scores(record) == FULL | {"square": 0}
+    assert any("the tests cannot read square" in note for note in record.notebooks[0].notes)
+    record = grade(submission(square="def square(x):\n    return 1 << 13_000_000"))
+    assert scores(record) == FULL | {"square": 0}
 
 
 def test_partial_credit(grade):
@@ -221,12 +236,13 @@ def test_the_student_process_knows_nothing_of_the_tests(grade):
     assert "FOUND []" in text
 
 
-def workers_of(engine):
-    """The workers; the first child is the warm parent. One that died takes a moment to return."""
+def kill_a_worker(engine, killed):
+    """The first child is the warm parent. A worker that died takes a moment to be replaced."""
     process, children = psutil.Process(engine._process.pid), []
     while len(children) < 1 + engine.workers:
-        children = process.children()
-    return children[1:]
+        children = [one for one in process.children() if one.pid not in killed]
+    killed.add(children[1].pid)
+    os.kill(children[1].pid, signal.SIGKILL)
 
 
 def test_killing_workers_loses_nothing(bundle):
@@ -236,7 +252,7 @@ def test_killing_workers_loses_nothing(bundle):
         seen = {}
         for student, record in running.grade(bundle, many):
             if len(seen) == 0:
-                os.kill(workers_of(running)[0].pid, signal.SIGKILL)
+                kill_a_worker(running, set())
             if len(seen) == 2:
                 os.kill(running._process.pid, signal.SIGKILL)  # the engine as a whole
             assert student not in seen
@@ -253,12 +269,12 @@ def test_a_submission_that_kills_its_worker_does_not_stop_the_batch(bundle, monk
     with Engine(workers=1) as running:
         results = running.grade(bundle, [submission("good"), slow, submission("b")])
         assert next(results)[0] == "good"
-        original = running._send_task
+        original, killed = running._send_task, set()
 
         def send(seat):
             original(seat)
             if seat.task.submission.student == "killer":
-                os.kill(workers_of(running)[0].pid, signal.SIGKILL)
+                kill_a_worker(running, killed)
 
         monkeypatch.setattr(running, "_send_task", send)
         rest = dict(results)
