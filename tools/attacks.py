@@ -225,7 +225,8 @@ def page(attacks: Sequence[Attack], known: dict[str, dict[str, Outcome]]) -> str
         "# Attacks: our grader and stock nbgrader",
         "",
         f"Written by `python -m tools.attacks --write`, {datetime.date.today()}: "
-        f"{len(attacks)} submissions, each graded by both; nbgrader "
+        f"{len(known['ours'])} submissions graded by ours, {len(known['stock'])} of them by "
+        "stock too, without a sandbox; nbgrader "
         f"{importlib.metadata.version('nbgrader')}. The assignment has 15 points, 14 of them "
         "given by tests; an attack earns 2 of them honestly, unless its line says otherwise. "
         "(+n): points beyond what the submission earns; (-n): earned points that it was not "
