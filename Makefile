@@ -41,7 +41,7 @@ book: $(READY) $(VENDOR) ## Execute every chapter, build the site, check it
 
 .PHONY: test
 test: lint $(READY) $(VENDOR) ## Run every gate: lint, unit tests, exercises, chapters
-	$(BIN)/pytest tests -n 2 --dist loadscope
+	$(BIN)/pytest tests -n 2 --dist loadscope --durations=15
 	$(BIN)/python -m tools.nbval
 
 .PHONY: lint
