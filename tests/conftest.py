@@ -1,6 +1,7 @@
 """For all tests: encoderlib's signatures are checked while it runs, one thread, a fixed seed."""
 
 import random
+import signal
 
 import jaxtyping
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 jaxtyping.install_import_hook("encoderlib", "beartype.beartype")  # before encoderlib is imported
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a job in the background
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,11 @@ import gc
 import importlib
 import os
 import pkgutil
+import select
 import signal
 import socket
 import sys
+import traceback
 
 import msgpack
 
@@ -20,7 +22,7 @@ import grading.border
 import grading.engine
 from grading import aliases
 from grading.engine import warm
-from grading.engine.process import die_with_parent, stay_on, use_huge_pages
+from grading.engine.process import call_it, die_with_parent, stay_on, use_huge_pages
 
 
 def main() -> int:
@@ -38,8 +40,11 @@ def main() -> int:
     gc.freeze()  # forks share these pages for as long as nobody touches them
     use_huge_pages()
     pairs = [warm.pair() for _ in options.workers]
-    if not os.fork():
+    call_it("grading-engine")
+    forker = os.fork()
+    if not forker:
         die_with_parent()
+        call_it("grading-warm")
         control.close()
         for fd in options.workers:
             os.close(fd)
@@ -54,14 +59,19 @@ def main() -> int:
         later = options.workers[number + 1 :]  # whoever holds them hides that a worker has died
         pids[number] = _fork_worker(fd, shell, pairs, number, [control, *later])
     control.send(msgpack.packb({"layers": layers}))
+    ended = os.pidfd_open(forker)
     while True:
+        ready, _, _ = select.select([control, ended], [], [])
+        if ended in ready:
+            return 1  # killed: nothing works without it; the coordinator starts everything anew
         data, fds, _, _ = socket.recv_fds(control, 1 << 16, 1)
         if not data:
             return 0  # the workers and the warm parent die with this process
         number = msgpack.unpackb(data)["number"]
         os.kill(pids[number], signal.SIGKILL)
         os.waitpid(pids[number], 0)
-        pids[number] = _fork_worker(fds[0], shell, pairs, number, [control])
+        pids[number] = _fork_worker(fds[0], shell, pairs, number, [control, ended])
+        control.send(msgpack.packb({"replaced": number}))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,14 +128,18 @@ def _fork_worker(fd: int, shell, pairs, number: int, others: list) -> int:
         return pid
     from grading.engine.worker import Worker
 
-    die_with_parent()
-    for other in others:
-        os.close(other if isinstance(other, int) else other.detach())
-    stay_on(number)
-    parent = warm.WarmParent(pairs[number][0], number)
-    parent.end_all()  # of a worker that died
-    Worker(socket.socket(fileno=fd), shell, parent).serve()
-    os._exit(0)
+    try:
+        die_with_parent()
+        call_it("grading-worker")
+        for other in others:
+            os.close(other if isinstance(other, int) else other.detach())
+        stay_on(number)
+        parent = warm.WarmParent(pairs[number][0], number)
+        Worker(socket.socket(fileno=fd), shell, parent).serve()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from grading.engine.shell import Outcome, error_text, run_cell, run_prepared
 from grading.engine.static_code import StaticCode
 from grading.engine.student_link import CellResult, LostStudent, StudentLink
 from grading.engine.verdict import decide, frames
-from grading.engine.warm import WarmParent
+from grading.engine.warm import Family
 from grading.intake import Plan, Step
 from grading.shortcuts import find_shortcuts
 
@@ -49,7 +49,7 @@ class Examiner:
         plan: Plan,
         extra_files: Mapping[str, bytes],
         shell,
-        parent: WarmParent,
+        parent: Family,
     ) -> None:
         self.bundle = bundle = lesson.bundle
         self.plan, self.shell = plan, shell

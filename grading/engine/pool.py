@@ -223,8 +223,8 @@ class Engine:
         try:
             request = msgpack.packb({"number": seat.number})
             socket.send_fds(self._control, [request], [theirs.fileno()])
-            if self._process.poll() is not None:
-                raise OSError
+            if not self._control.recv(1 << 16):  # "replaced"
+                raise OSError("the engine has ended")
         except OSError:
             ours.close()
             theirs.close()

@@ -6,7 +6,7 @@ import socket
 import tempfile
 import traceback
 
-from grading.engine.process import die_with_parent
+from grading.engine.process import call_it, die_with_parent
 from grading.engine.student import Student
 
 
@@ -64,6 +64,7 @@ def plain_starter(shell):
 def _serve(fd: int, shell, limits: dict) -> None:
     import sys
 
+    call_it("grading-student")
     sys.path.insert(0, os.getcwd())
     sys.dont_write_bytecode = True
     Student(socket.socket(fileno=os.dup(fd)), shell, limits).serve()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from grading.border import BorderError, Channel, Closed, TimedOut
 from grading.engine.policy import MIB, Limits
 from grading.engine.shell import Recorder
-from grading.engine.warm import Ending, WarmParent
+from grading.engine.warm import Ending, Family
 
 GRACE = 1.0
 """Seconds between the timer inside the student's process, which it can switch off, and its end."""
@@ -72,7 +72,7 @@ class StudentLink:
 
     def __init__(
         self,
-        parent: WarmParent,
+        parent: Family,
         files: Mapping[str, bytes],
         limits: Limits,
         forbidden: tuple[str, ...],

@@ -10,11 +10,12 @@ import select
 import signal
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgpack
 
 MOST = 1 << 16
+ENDED = b"ended"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Ending:
 
 
 class WarmParent:
-    """What an examiner asks for student processes (the other end of :func:`serve`).
+    """Where a worker asks for student processes (the other end of :func:`serve`).
 
     Args:
         sock: one end of :func:`pair`.
@@ -38,10 +39,30 @@ class WarmParent:
     def __init__(self, sock: socket.socket, processor: int = 0) -> None:
         self._socket, self._processor = sock, processor
 
+    def open(self) -> "Family":
+        """A line of one's own to the warm parent: its answers can reach nobody else.
+
+        Raises:
+            WarmParentEnded: nobody is there.
+        """
+        ours, theirs = pair()
+        request = msgpack.packb({"processor": self._processor})
+        with theirs, _heard():
+            socket.send_fds(self._socket, [request], [theirs.fileno()])
+        return Family(ours)
+
+
+class Family:
+    """The student processes of one notebook. They end when the last holder of this line ends."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
     def spawn(self, theirs: socket.socket, limits: dict) -> int:
         """A new student process that serves the socket ``theirs``; its process id."""
-        request = msgpack.packb({"op": "spawn", "limits": limits, "processor": self._processor})
-        socket.send_fds(self._socket, [request], [theirs.fileno()])
+        request = msgpack.packb({"op": "spawn", "limits": limits})
+        with _heard():
+            socket.send_fds(self._socket, [request], [theirs.fileno()])
         answer = self._answer()
         if "error" in answer:
             raise RuntimeError(f"no student process: {answer['error']}")
@@ -49,24 +70,57 @@ class WarmParent:
 
     def end(self, pid: int) -> Ending:
         """Kill a student process, with everything that it started."""
-        self._socket.send(msgpack.packb({"op": "end", "pid": pid}))
-        return Ending(**self._answer())
+        return Ending(**self._ask({"op": "end", "pid": pid}))
 
     def end_all(self) -> None:
-        """Kill the student processes that were spawned over this socket."""
-        self._socket.send(msgpack.packb({"op": "end_all"}))
-        self._answer()
+        """Kill those that are left, and wait for their end."""
+        last = b""
+        with self._socket, _heard():
+            self._socket.shutdown(socket.SHUT_WR)
+            while data := self._socket.recv(MOST):  # also what the examiner no longer read
+                last = data
+        if last != ENDED:
+            raise WarmParentEnded
+
+    def _ask(self, request: dict) -> dict:
+        with _heard():
+            self._socket.send(msgpack.packb(request))
+        return self._answer()
 
     def _answer(self) -> dict:
-        data = self._socket.recv(MOST)
+        with _heard():
+            data = self._socket.recv(MOST)
         if not data:
-            raise RuntimeError("the parent of the student processes has ended")
+            raise WarmParentEnded
         return msgpack.unpackb(data)
+
+
+class WarmParentEnded(RuntimeError):
+    """The process that forks student processes is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("the parent of the student processes has ended")
+
+
+@contextlib.contextmanager
+def _heard():
+    try:
+        yield
+    except ConnectionError as error:
+        raise WarmParentEnded from error
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two ends for :class:`WarmParent` and :func:`serve`; a message is received whole."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+@dataclass
+class _Line:
+    """One family's end here: on which processor its children run, and which are alive."""
+
+    processor: int
+    children: set[int] = field(default_factory=set)
 
 
 def serve(sockets: Sequence[socket.socket], start) -> None:
@@ -76,20 +130,26 @@ def serve(sockets: Sequence[socket.socket], start) -> None:
         sockets: one for each worker.
         start: called with the descriptor and the limits; returns the new process id.
     """
-    children: dict[socket.socket, set[int]] = {sock: set() for sock in sockets}
+    lines: dict[socket.socket, _Line | None] = dict.fromkeys(sockets)
     processors = sorted(os.sched_getaffinity(0))
-    while children:
-        ready, _, _ = select.select(list(children), [], [])
+    while lines:
+        ready, _, _ = select.select(list(lines), [], [])
         for sock in ready:
             data, fds, _, _ = socket.recv_fds(sock, MOST, 4)
             if not data:
-                _end_all(children.pop(sock))
-                sock.close()
+                with sock, contextlib.suppress(OSError):
+                    if line := lines.pop(sock):
+                        _end_all(line.children)
+                        sock.send(ENDED)
                 continue
-            request = msgpack.unpackb(data)
-            if "processor" in request:  # the child inherits it
-                os.sched_setaffinity(0, {processors[request["processor"] % len(processors)]})
-            sock.send(msgpack.packb(_answer(request, fds, children[sock], start)))
+            request, line = msgpack.unpackb(data), lines[sock]
+            if line is None:  # a worker opens a line
+                lines[socket.socket(fileno=fds[0])] = _Line(request["processor"])
+                continue
+            os.sched_setaffinity(0, {processors[line.processor % len(processors)]})  # inherited
+            answer = _answer(request, fds, line.children, start)
+            with contextlib.suppress(OSError):  # whoever asked is gone: the next turn sees it
+                sock.send(msgpack.packb(answer))
             for fd in fds:
                 os.close(fd)
 

@@ -30,7 +30,7 @@ from grading.engine.record import (
     Result,
 )
 from grading.engine.student import seed_generators
-from grading.engine.warm import WarmParent
+from grading.engine.warm import Family, WarmParent
 from grading.intake import Plan, read_submission
 
 TRUSTED_MIB = 1024
@@ -90,19 +90,20 @@ class Worker:
         bundle = self.lesson.bundle
         if plan.failed:
             return _undecided(bundle, plan, plan.failed), {}
+        family = self.parent.open()
         reading, writing = os.pipe()
         with tempfile.TemporaryDirectory(prefix="examiner-") as folder:
             pid = os.fork()
             if not pid:
                 os.close(reading)
-                self._examine(plan, own, Path(folder), writing)
+                self._examine(plan, own, Path(folder), family, writing)
             os.close(writing)
             limit = bundle.policy.limits.submission_seconds + SPARE_SECONDS
             text = _read_all(reading, time.monotonic() + limit)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self.parent.end_all()
+            family.end_all()
         try:
             content = json.loads(text)
         except ValueError:
@@ -114,7 +115,9 @@ class Worker:
         results = [Result(**each) for each in content["notebook"].pop("results")]
         return NotebookRecord(**content["notebook"], results=results), content["more"]
 
-    def _examine(self, plan: Plan, own: dict[str, bytes], folder: Path, writing: int) -> None:
+    def _examine(
+        self, plan: Plan, own: dict[str, bytes], folder: Path, family: Family, writing: int
+    ) -> None:
         """The examiner's process; it does not return."""
         try:
             die_with_parent()
@@ -128,7 +131,7 @@ class Worker:
             sys.dont_write_bytecode = True
             os.environ.update(self.lesson.bundle.environment)
             seed_generators()
-            examiner = Examiner(self.lesson, plan, own, self.shell, self.parent)
+            examiner = Examiner(self.lesson, plan, own, self.shell, family)
             notebook, link = examiner.run(), examiner.link
             content = {
                 "notebook": asdict(notebook),

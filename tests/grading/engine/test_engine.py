@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 
 import psutil
 import pytest
@@ -236,13 +238,23 @@ def test_the_student_process_knows_nothing_of_the_tests(grade):
     assert "FOUND []" in text
 
 
-def kill_a_worker(engine, killed):
-    """The first child is the warm parent. A worker that died takes a moment to be replaced."""
-    process, children = psutil.Process(engine._process.pid), []
-    while len(children) < 1 + engine.workers:
-        children = [one for one in process.children() if one.pid not in killed]
-    killed.add(children[1].pid)
-    os.kill(children[1].pid, signal.SIGKILL)
+def processes(engine, name):
+    """Those of the engine with this name; never the student processes."""
+    if engine._process is None or engine._process.poll() is not None:
+        return []
+    children = psutil.Process(engine._process.pid).children()
+    alive = (one for one in children if one.status() != psutil.STATUS_ZOMBIE)
+    return [one for one in alive if one.name() == name]
+
+
+def kill_one(engine, name="grading-worker", but=()):
+    """Kill one of the engine's processes; one that died before takes a moment to be replaced."""
+    end = time.monotonic() + 60
+    while not (found := [one for one in processes(engine, name) if one.pid not in but]):
+        assert time.monotonic() < end, f"no {name}"
+        time.sleep(0.01)
+    found[0].kill()
+    return found[0].pid
 
 
 def test_killing_workers_loses_nothing(bundle):
@@ -252,16 +264,34 @@ def test_killing_workers_loses_nothing(bundle):
         seen = {}
         for student, record in running.grade(bundle, many):
             if len(seen) == 0:
-                kill_a_worker(running, set())
+                kill_one(running)
             if len(seen) == 2:
                 os.kill(running._process.pid, signal.SIGKILL)  # the engine as a whole
             assert student not in seen
             seen[student] = record
         tree = psutil.Process(running._process.pid).children(recursive=True)
     assert set(seen) == {one.student for one in many}
-    assert all(scores(record) == FULL for record in seen.values())
+    lost = [one.to_json() for one in seen.values() if scores(one) != FULL]
+    assert not lost
     _, alive = psutil.wait_procs(tree, timeout=5)
     assert alive == []
+
+
+@pytest.mark.parametrize("name", ["grading-warm", "grading-worker"])
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.3, 0.4])
+def test_whichever_process_is_killed_when_ever(bundle, name, after):
+    slow = "import time\ndef share(n):\n    time.sleep(0.2)\n    return n"
+    many = [submission(f"student {n}", share=slow) for n in range(4)]
+    with Engine(workers=2) as running:
+        results = running.grade(bundle, many)
+        seen = dict([next(results)])
+        killer = threading.Timer(after, kill_one, [running, name])
+        killer.start()
+        seen |= dict(results)
+        killer.join()
+        seen |= dict(running.grade(bundle, [submission("later")]))
+    assert set(seen) == {*(one.student for one in many), "later"}
+    assert not [one.to_json() for one in seen.values() if scores(one) != FULL]
 
 
 def test_a_submission_that_kills_its_worker_does_not_stop_the_batch(bundle, monkeypatch):
@@ -274,7 +304,7 @@ def test_a_submission_that_kills_its_worker_does_not_stop_the_batch(bundle, monk
         def send(seat):
             original(seat)
             if seat.task.submission.student == "killer":
-                kill_a_worker(running, killed)
+                killed.add(kill_one(running, but=killed))
 
         monkeypatch.setattr(running, "_send_task", send)
         rest = dict(results)
