@@ -36,6 +36,7 @@ setup: $(READY) ## Create .venv and install everything
 .PHONY: book
 book: $(READY) $(VENDOR) ## Execute every chapter, build the site, check it
 	$(BIN)/python -m grading book-pages
+	$(BIN)/python -m tools.execute
 	$(BIN)/jupyter-book build book -W --keep-going
 	$(BIN)/python -m tools.check_site book/_build/html
 
