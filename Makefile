@@ -82,6 +82,10 @@ grade: $(READY) ## Grade course/submitted/ (ASSIGNMENT=04-attention): feedback, 
 attacks: $(READY) ## Try 200 hostile and broken submissions on the grader (3 minutes)
 	$(BIN)/python -m tools.attacks
 
+.PHONY: coverage
+coverage: $(READY) ## Say which rows of the course's list the built pages settle (after make book)
+	$(BIN)/python -m tools.coverage
+
 .PHONY: bench
 bench: $(READY) ## Compare encoderlib's speed with its peers' (2 minutes)
 	$(BIN)/python benchmarks/encoder.py --quick

@@ -7,6 +7,7 @@ the cache, unless the library or the versions of the packages have.
 import argparse
 import hashlib
 import multiprocessing
+import os
 import shutil
 import sys
 import time
@@ -81,6 +82,11 @@ def run(page: Path, notebook: nbformat.NotebookNode, timeout: float):
     return notebook, result.exc_string if result.err else result.time
 
 
+def quiet() -> None:
+    """Kernels say on stderr how they talk to us; what goes wrong in a page comes back by itself."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def execute(book: Path, made_with: str, processes: int = 2) -> dict[Path, float | str]:
     """Seconds of each page that had to be executed, or the traceback of one that failed."""
     settings = yaml.safe_load((book / "_config.yml").read_text(encoding="utf-8"))
@@ -99,7 +105,7 @@ def execute(book: Path, made_with: str, processes: int = 2) -> dict[Path, float 
     done: dict[Path, float | str] = {}
     timeout = settings["execute"]["timeout"]
     with (
-        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
+        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), quiet) as pool,
         tqdm(total=len(pages), unit="chapter") as bar,
     ):
         waiting = {pool.submit(run, page, pages[page], timeout): page for page in pages}

@@ -29,6 +29,7 @@ __all__ = [
     "check_padding_mask",
     "check_scaled_dot_product_attention",
     "check_softmax",
+    "check_weight_dropout",
 ]
 
 FOUR_AXES = "A mask has four axes, so that it cannot be mistaken for one over other axes."
@@ -721,6 +722,10 @@ def check_head_attention(head_attention: Callable) -> None:
             ),
             "the scores are multiplied by sqrt(d_k)": scaled(width**0.5),
             "the softmax runs before the division": scaled(1.0) * width**-0.5,
+            "the softmax runs over the queries, not over the keys": (
+                F.scaled_dot_product_attention(k, q, torch.eye(6).expand(2, heads, 6, 6)).mT @ v
+            ),
+            "query and key have changed places": F.scaled_dot_product_attention(k, q, v),
         }
         got = call(q, k, v)
         check_shape("head_attention", got, {"B": 2, "H": heads, "T": 6, "d_k": width})
@@ -767,6 +772,97 @@ def check_mean_entropy(mean_entropy: Callable) -> None:
             "the logarithm has base 2: use the natural one": mean / math.log(2),
             "the mean runs over all places; sum over the keys first": mean / size,
             "the rows are summed; take their mean": entropy(weights).sum(),
+            "the entropy is divided by its largest value, log S": mean / math.log(size),
+            "this is the Jacobian's trace, 1 - sum(w * w), not the entropy": (
+                1 - weights.square().sum(-1)
+            ).mean(),
         }
         check_close(f"mean_entropy of {name}", got, mean, wrong)
     _done("mean_entropy")
+
+
+DROPOUT = dict.fromkeys(
+    ("dropout", "dropout1d", "dropout2d", "alpha_dropout", "Dropout"),
+    "Draw the zeros yourself, with torch.rand.",
+)
+
+
+def check_weight_dropout(weight_dropout: Callable) -> None:
+    """Outside training nothing changes; in training zeros, their share, scale and pattern."""
+    check_not_used("weight_dropout", weight_dropout, DROPOUT)
+
+    def call(weights: Tensor, p: float, training: bool) -> Tensor:
+        got = call_answer("weight_dropout", weight_dropout, weights, p, training)
+        check_shape("weight_dropout", got, {"T": weights.size(0), "S": weights.size(1)})
+        return got
+
+    p = 0.25
+    weights = torch.softmax(_randn(30, 200, 150), -1)
+    before = weights.clone()
+    got = call(weights, p, False)
+    _require(
+        not bool((got == 0).any()),
+        "weight_dropout still sets weights to 0 with training=False: outside training there is no "
+        "dropout. A model that is being used must give the same answer twice.",
+    )
+    wrong = {
+        "weights are made smaller outside training; with the division by 1 - p in training "
+        "they stay as they are": before * (1 - p),
+        "the weights are scaled outside training as well; there nothing was dropped": (
+            before / (1 - p)
+        ),
+    }
+    check_close("weight_dropout with training=False", got, before, wrong)
+
+    got, again = call(weights, p, True), call(weights, p, True)
+    _require(
+        bool((weights == before).all()),
+        "weight_dropout changes its input: build a new tensor instead.",
+    )
+    zero = got == 0
+    share = float(zero.float().mean())
+    _require(share > 0, "weight_dropout sets no weight to 0 with training=True.")
+    _require(
+        bool((zero.sum(0) < 200).all()) and bool((zero.sum(0) > 0).all()),
+        "whole columns are dropped: the same keys for every query. Draw for each weight.",
+    )
+    _require(
+        bool((zero.sum(1) < 150).all()) and bool((zero.sum(1) > 0).all()),
+        "whole rows are dropped: a query then reads nothing. Draw for each weight.",
+    )
+    _require(
+        abs(share - (1 - p)) > 0.02,
+        f"weight_dropout(p={p}) drops a share of {share:.2f}: p is the share that is dropped, not "
+        "the share that stays.",
+    )
+    _require(
+        abs(share - p) < 0.02, f"weight_dropout(p={p}) drops a share of {share:.2f} of the weights."
+    )
+    _require(
+        not torch.equal(zero, again == 0),
+        "two calls drop the same weights: draw again at each call, without a fixed seed.",
+    )
+    sums = got.sum(-1)
+    _require(
+        not torch.allclose(sums, torch.ones(200), atol=1e-4),
+        "each row is divided by its own sum. Dropout keeps the mean over many draws, not the sum "
+        "of a row: divide by 1 - p.",
+    )
+    stays = weights.masked_fill(zero, 0.0)
+    wrong = {
+        "what stays is not made larger: on average a row sums to 1 - p": stays,
+        "what stays is multiplied by 1 - p; divide by it": stays * (1 - p),
+        "what stays is divided by p, the share that was dropped": stays / p,
+        "what stays is multiplied by 1 + p, which is not 1 / (1 - p)": stays * (1 + p),
+    }
+    check_close("weight_dropout with training=True", got, stays / (1 - p), wrong)
+
+    for dtype in (torch.bfloat16, torch.float16):
+        for training in (True, False):
+            got = call(weights.to(dtype), p, training)
+            check_dtype("weight_dropout", got, dtype, "It has the dtype of the weights.")
+    leaf = weights.clone().requires_grad_()
+    got = call(leaf, p, True)
+    _require(got.requires_grad, "weight_dropout loses the gradient: is there a detach, or no_grad?")
+    check_close("weight_dropout with p=0", call(weights, 0.0, True), weights)
+    _done("weight_dropout")

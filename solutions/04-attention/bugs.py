@@ -58,6 +58,21 @@ _bugs(
         "return [0.167, 0.333, 0.5]",
         "three lists",
     ),
+    (
+        "plain sum of the values",
+        "return [0, 0.693, 1.099], [0.167, 0.333, 0.5], [12, 12]",
+        "plain sum of the values",
+    ),
+    (
+        "weights that do not sum to 1",
+        "return [0, 0.693, 1.099], [0.333, 0.667, 1.0], [8, 10]",
+        "the weights of one query sum to 1",
+    ),
+    (
+        "columns of the values exchanged",
+        "return [0, 0.693, 1.099], [0.167, 0.333, 0.5], [5, 4]",
+        "for each column of V",
+    ),
 )
 
 _bugs(
@@ -900,6 +915,139 @@ _bugs(
         "return weights @ value",
         "softmax runs before the division",
     ),
+    (
+        "divided by d_model",
+        "scores = query @ key.mT / (query.size(1) * query.size(-1))\n" + _SHARE,
+        "divided by d_model, not by the square root",
+        "E003-03",
+    ),
+    (
+        "multiplied by sqrt(d_k)",
+        "scores = query @ key.mT * math.sqrt(query.size(-1))\n" + _SHARE,
+        "scores are multiplied by sqrt(d_k)",
+    ),
+    (
+        "softmax over the queries",
+        "scores = query @ key.mT / math.sqrt(query.size(-1))\n"
+        "return torch.softmax(scores, dim=-2) @ value",
+        "runs over the queries",
+    ),
+    (
+        "query and key exchanged",
+        "scores = key @ query.mT / math.sqrt(query.size(-1))\n" + _SHARE,
+        "query and key have changed places",
+        "E003-08",
+    ),
+)
+
+_KEPT = "kept = torch.rand(weights.shape) >= p\n"
+_OFF = "if not training:\n    return weights\n"
+
+_bugs(
+    "weight_dropout",
+    "weight_dropout(weights, p, training)",
+    (
+        "as given: always on, and too small",
+        _KEPT + "return weights * kept",
+        "outside training there is no dropout",
+        "E002-15",
+    ),
+    (
+        "always on",
+        _KEPT + "return weights * kept / (1 - p)",
+        "outside training there is no dropout",
+        "E002-15",
+    ),
+    (
+        "what stays is not made larger",
+        _OFF + _KEPT + "return weights * kept",
+        "on average a row sums to 1 - p",
+    ),
+    (
+        "made smaller outside training",
+        "if not training:\n    return weights * (1 - p)\n" + _KEPT + "return weights * kept",
+        "made smaller outside training",
+    ),
+    (
+        "scaled outside training as well",
+        "kept = torch.rand(weights.shape) >= p if training else 1.0\n"
+        "return weights * kept / (1 - p)",
+        "scaled outside training as well",
+    ),
+    (
+        "modes exchanged",
+        "if training:\n    return weights\n" + _KEPT + "return weights * kept / (1 - p)",
+        "outside training there is no dropout",
+    ),
+    (
+        "never on",
+        "return weights",
+        "sets no weight to 0",
+    ),
+    (
+        "p is the share that stays",
+        _OFF + "kept = torch.rand(weights.shape) < p\nreturn weights * kept / p",
+        "p is the share that is dropped",
+    ),
+    (
+        "divided by p",
+        _OFF + _KEPT + "return weights * kept / p",
+        "divided by p",
+    ),
+    (
+        "multiplied by 1 - p",
+        _OFF + _KEPT + "return weights * kept * (1 - p)",
+        "multiplied by 1 - p",
+    ),
+    (
+        "multiplied by 1 + p",
+        _OFF + _KEPT + "return weights * kept * (1 + p)",
+        "multiplied by 1 + p",
+    ),
+    (
+        "rows divided by their sum",
+        _OFF + _KEPT + "weights = weights * kept\nreturn weights / weights.sum(-1, keepdim=True)",
+        "divided by its own sum",
+    ),
+    (
+        "whole keys dropped",
+        _OFF + "kept = torch.rand(weights.shape[-1:]) >= p\n" + "return weights * kept / (1 - p)",
+        "whole columns are dropped",
+    ),
+    (
+        "whole queries dropped",
+        _OFF
+        + "kept = torch.rand((*weights.shape[:-1], 1)) >= p\n"
+        + "return weights * kept / (1 - p)",
+        "whole rows are dropped",
+    ),
+    (
+        "a fixed seed",
+        _OFF
+        + "draw = torch.rand(weights.shape, generator=torch.Generator().manual_seed(0))\n"
+        + "return weights * (draw >= p) / (1 - p)",
+        "two calls drop the same weights",
+    ),
+    (
+        "normal numbers instead of even ones",
+        _OFF + "kept = torch.randn(weights.shape) >= p\nreturn weights * kept / (1 - p)",
+        "drops a share of",
+    ),
+    (
+        "always float32",
+        _OFF + _KEPT + "return weights.float() * kept / (1 - p)",
+        "must have dtype torch.bfloat16",
+    ),
+    (
+        "writes into its input",
+        _OFF + _KEPT + "weights *= kept / (1 - p)\nreturn weights",
+        "changes its input",
+    ),
+    (
+        "gradient lost",
+        _OFF + _KEPT + "return weights.detach() * kept / (1 - p)",
+        "loses the gradient",
+    ),
 )
 
 _bugs(
@@ -944,5 +1092,15 @@ _bugs(
         "one value for each weight",
         "return torch.special.entr(weights)",
         "one value for each weight",
+    ),
+    (
+        "divided by its largest value",
+        "return torch.special.entr(weights).sum(-1).mean() / math.log(weights.size(-1))",
+        "divided by its largest value",
+    ),
+    (
+        "trace of the Jacobian instead",
+        "return (1 - weights.square().sum(-1)).mean()",
+        "this is the Jacobian's trace",
     ),
 )

@@ -19,6 +19,8 @@ GATES = [
     "wrong answers are caught",
 ]
 
+pytestmark = pytest.mark.timeout(1800)  # the gates of all assignments are one command
+
 
 @pytest.fixture(scope="module")
 def results():

@@ -20,6 +20,7 @@ COURSE = Course()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("assignment", COURSE.assignments())
 def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
     load_config(COURSE)
