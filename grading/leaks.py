@@ -92,7 +92,7 @@ def _telling(line: str) -> bool:
     return (
         len(line) >= MINIMUM_LINE
         and len(words) >= 2
-        and not line.startswith(("import ", "from ", "#"))
+        and not line.startswith(("import ", "from ", "except ", "#"))
     )
 
 

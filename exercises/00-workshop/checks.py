@@ -465,7 +465,8 @@ def _number(name: str, got: object) -> float:
         not isinstance(got, Tensor) or got.dtype != torch.bool,
         f"{name} returns {bool(got)}: the gap itself is wanted, not whether it is small.",
     )
-    return float(got)
+    got = float(got)
+    return got
 
 
 def _expect(name: str, got: float, wanted: float, idea: str, wrong: dict[str, float]) -> None:
@@ -646,11 +647,13 @@ def check_neighbour_gap(neighbour_gap: Callable) -> None:
         return _number(name, call_answer(name, neighbour_gap, function, x, which, hints=hints))
 
     x = torch.tensor([[1.0, 2.0], [3.0, 5.0], [1.0, -9.0]])
-    kept = x.clone()
+    before = x.clone()
     moves = [3 * float((row + 1).abs().max()) for row in x]  # of each row, under 3 * (2 x + 1)
     for which in range(3):
         got = gap(lambda z: 3 * z, x, which)
-        _require(bool((x == kept).all()), f"{name} changes the batch: work on a copy, `x.clone()`.")
+        _require(
+            bool((x == before).all()), f"{name} changes the batch: work on a copy, `x.clone()`."
+        )
         others = max(move for row, move in enumerate(moves) if row != which)
         if got == moves[which]:
             named = f"sentence {which} itself should move, so leave it out."

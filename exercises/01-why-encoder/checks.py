@@ -481,14 +481,14 @@ def check_both_ways(both_ways: Callable) -> None:
     for seed, (b, t, d_in, d) in ((30, (2, 5, 3, 4)), (40, (4, 4, 4, 4))):
         layer, one, two = _two_rnns(seed, d_in, d)
         x = _randn(seed, b, t, d_in)
-        kept = x.clone()
+        before = x.clone()
         got = call_answer("both_ways", both_ways, x, one, two, hints=hints)
         if isinstance(got, tuple) and len(got) == 2:
             raise AssertionError(
                 "both_ways returns two tensors: put them side by side, (B, T, 2D)."
             )
         check_shape("both_ways", got, {"B": b, "T": t, "2 D": 2 * d})
-        _require(bool((x == kept).all()), "both_ways changes its input x.")
+        _require(bool((x == before).all()), "both_ways changes its input x.")
         with torch.no_grad():
             right = layer(x)[0]
             alone = torch.cat([layer(word)[0] for word in x.split(1, dim=1)], dim=1)
@@ -564,13 +564,13 @@ def check_influence(influence: Callable) -> None:
     mix, matrix = _randn(50, t, t), _randn(51, d_in, d_out)
     mix[0, 3] = 0.0
     x = _randn(52, t, d_in)
-    kept = x.clone()
+    before = x.clone()
 
     def call(layer: Callable, words: Tensor) -> Tensor:
         return call_answer("influence", influence, layer, words, hints=hints)
 
     got = call(_mixing(mix, matrix), x)
-    _require(bool((x == kept).all()), "influence changes its input x.")
+    _require(bool((x == before).all()), "influence changes its input x.")
     _require(
         not isinstance(got, Tensor) or got.dim() < 4,
         "influence returns all derivatives; take the size of the matrix of each pair (t, s).",
