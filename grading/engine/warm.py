@@ -135,7 +135,10 @@ def serve(sockets: Sequence[socket.socket], start) -> None:
     while lines:
         ready, _, _ = select.select(list(lines), [], [])
         for sock in ready:
-            data, fds, _, _ = socket.recv_fds(sock, MOST, 4)
+            try:
+                data, fds, _, _ = socket.recv_fds(sock, MOST, 4)
+            except ConnectionResetError:  # whoever was there died with an answer unread
+                data = b""
             if not data:
                 with sock, contextlib.suppress(OSError):
                     if line := lines.pop(sock):
