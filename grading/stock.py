@@ -2,7 +2,10 @@
 
 import contextlib
 import logging
+import os
 import re
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +62,9 @@ class Stock:
 
     def autograde(self, assignment: str, student: str) -> Result:
         """Execute one submission and record its marks."""
-        return self._run(self.api.autograde, assignment, student)
+        with kernels_apart() as said:
+            result = self._run(self.api.autograde, assignment, student)
+            return result if result.success else Result(False, result.log + said())
 
     def generate_feedback(self, assignment: str, student: str) -> Result:
         """The HTML page that a student gets back."""
@@ -92,6 +97,32 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.propagate = propagate
+
+
+@contextlib.contextmanager
+def kernels_apart() -> Iterator:
+    """Keep what kernels write on stderr off the terminal; yields a function that tells it.
+
+    A kernel that is shut down while it writes may end in a traceback of its own (zmq's "Socket
+    operation on non-socket"), after the notebook has been executed to its end.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
+
+            def said() -> str:
+                length = os.fstat(file.fileno()).st_size
+                return os.pread(file.fileno(), length, 0).decode(errors="replace")
+
+            try:
+                yield said
+            finally:
+                sys.stderr.flush()
+                os.dup2(kept, 2)
+    finally:
+        os.close(kept)
 
 
 def scratch(folder: Path) -> dict:
