@@ -1,7 +1,11 @@
-"""The named wrong answers of an assignment."""
+"""The named wrong answers of an assignment, and right ones that are not the model answer."""
 
 import importlib.util
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
 from grading.course import Course, GradingError
 
@@ -30,12 +34,46 @@ class Bug:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Right:
+    """A right answer, unlike the model answer, that the tests must not reject.
+
+    Args:
+        task: grade_id of the answer cell.
+        name: what is unusual about it, in a few words.
+        source: the whole answer cell.
+    """
+
+    task: str
+    name: str
+    source: str
+
+
 def load_bugs(course: Course, assignment: str) -> list[Bug]:
     """The wrong answers in ``solutions/ASSIGNMENT/bugs.py``.
 
     Raises:
         GradingError: there is no such file, it cannot be read, or an entry is not sound.
     """
+    path, module = _load(course, assignment)
+    bugs = _unique(path, getattr(module, "BUGS", None), Bug, "BUGS")
+    for bug in bugs:
+        if bug.says is None and not bug.note:
+            raise GradingError(f"{path}: bug {bug.name!r} has says=None; say why in its note")
+    return bugs
+
+
+def load_rights(course: Course, assignment: str) -> list[Right]:
+    """The unusual right answers in ``solutions/ASSIGNMENT/bugs.py``; there need not be any.
+
+    Raises:
+        GradingError: there is no such file, it cannot be read, or two have one name.
+    """
+    path, module = _load(course, assignment)
+    return _unique(path, getattr(module, "RIGHT", ()), Right, "RIGHT")
+
+
+def _load(course: Course, assignment: str) -> tuple[Path, ModuleType]:
     path = course.solutions / assignment / "bugs.py"
     if not path.is_file():
         raise GradingError(f"there is no {path}; write BUGS = [Bug(...), ...] there")
@@ -43,13 +81,21 @@ def load_bugs(course: Course, assignment: str) -> list[Bug]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        bugs = list(module.BUGS)
     except Exception as error:
         raise GradingError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    names = [(bug.task, bug.name) for bug in bugs]
-    for bug in bugs:
-        if bug.says is None and not bug.note:
-            raise GradingError(f"{path}: bug {bug.name!r} has says=None; say why in its note")
-        if names.count((bug.task, bug.name)) > 1:
-            raise GradingError(f"{path}: two bugs of task {bug.task} are called {bug.name!r}")
-    return bugs
+    return path, module
+
+
+def _unique(path: Path, answers: Iterable | None, kind: type, name: str) -> list:
+    if answers is None:
+        raise GradingError(f"{path} cannot be read: it defines no {name}")
+    answers = list(answers)
+    for answer in answers:
+        if not isinstance(answer, kind):
+            raise GradingError(f"{path}: {name} holds {answer!r}, which is no {kind.__name__}")
+    for (task, called), count in Counter((one.task, one.name) for one in answers).items():
+        if count > 1:
+            raise GradingError(
+                f"{path}: two entries of {name} of task {task} are called {called!r}"
+            )
+    return answers

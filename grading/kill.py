@@ -1,4 +1,4 @@
-"""The kill gate: every named wrong answer is caught, and the visible check names it."""
+"""The kill gate: wrong answers are caught and named by the visible check, right ones pass."""
 
 import os
 from collections import Counter
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from grading.bugs import MINIMUM_BUGS, Bug, load_bugs
+from grading.bugs import MINIMUM_BUGS, Bug, Right, load_bugs, load_rights
 from grading.course import Course, GradingError
 from grading.namespace import assignment_folder, environment, run_cell, run_up_to
 from grading.source import HIDDEN, cell_named, public_part, read_text_notebook, regions
@@ -25,13 +25,18 @@ class Outcome:
     """What the tests of one task say to one answer."""
 
     task: Task
-    bug: Bug | None
+    answer: Bug | Right | None  # None is the model answer
     visible: str = ""
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def bug(self) -> Bug | None:
+        """What must fail; None for an answer that must pass."""
+        return self.answer if isinstance(self.answer, Bug) else None
+
 
 def kill(course: Course, assignment: str, minimum: int = MINIMUM_BUGS) -> list[Outcome]:
-    """Run the tests of every task on the reference and on each wrong answer.
+    """Run the tests of every task on the reference, each unusual right and each wrong answer.
 
     Args:
         course: the course.
@@ -45,25 +50,26 @@ def kill(course: Course, assignment: str, minimum: int = MINIMUM_BUGS) -> list[O
     seeds = [os.environ["COURSE_SEED"], *map(str, MORE_SEEDS)]
     tasks = {task.name: task for task in tasks_of(course, assignment) if not task.written}
     bugs = load_bugs(course, assignment)
-    for bug in bugs:
-        if bug.task not in tasks:
+    answers = [*load_rights(course, assignment), *bugs]
+    for answer in answers:
+        if answer.task not in tasks:
             raise GradingError(
-                f"bugs.py of {assignment}: bug {bug.name!r} is of task {bug.task!r}, which does "
+                f"bugs.py of {assignment}: {answer.name!r} is of task {answer.task!r}, which does "
                 f"not exist; the tasks are: {', '.join(tasks)}"
             )
     notebooks = {path.stem: read_text_notebook(path) for path in course.problems(assignment)}
     counts = Counter(bug.task for bug in bugs)
     outcomes = []
     with assignment_folder(course.solutions / assignment, course.shipped_files(assignment)):
-        for task, bug in tqdm(
-            [(task, None) for task in tasks.values()] + [(tasks[bug.task], bug) for bug in bugs],
+        for task, answer in tqdm(
+            [(task, None) for task in tasks.values()] + [(tasks[one.task], one) for one in answers],
             desc=f"kill {assignment}",
             unit="answer",
             leave=False,
         ):
-            outcome = Outcome(task, bug)
+            outcome = Outcome(task, answer)
             _judge(outcome, notebooks[task.notebook], seeds)
-            if bug is None and task.kind == "build" and counts[task.name] < minimum:
+            if answer is None and task.kind == "build" and counts[task.name] < minimum:
                 outcome.problems.append(
                     f"bugs.py has {counts[task.name]} wrong answers, a build task needs {minimum}"
                 )
@@ -81,9 +87,7 @@ def _judge(outcome: Outcome, notebook: NotebookNode, seeds: Sequence[str]) -> No
         outcome.visible = _first_line(error)
         if bug is None:
             if error:
-                outcome.problems.append(
-                    f"the visible check rejects the reference: {_first_line(error)}"
-                )
+                outcome.problems.append(f"the visible check rejects it: {_first_line(error)}")
         elif bug.says is not None and not isinstance(error, AssertionError):
             outcome.problems.append(
                 f"the visible check does not catch it ({_first_line(error) or 'it passes'}); "
@@ -97,8 +101,7 @@ def _judge(outcome: Outcome, notebook: NotebookNode, seeds: Sequence[str]) -> No
             error = _raised(notebook, outcome, hidden, seed)
             if bug is None and error:
                 outcome.problems.append(
-                    f"with COURSE_SEED={seed} the hidden tests reject the reference: "
-                    f"{_first_line(error)}"
+                    f"with COURSE_SEED={seed} the hidden tests reject it: {_first_line(error)}"
                 )
             elif bug is not None and not error:
                 outcome.problems.append(
@@ -117,7 +120,7 @@ def _raised(notebook: NotebookNode, outcome: Outcome, test: str, seed: str) -> E
     """What the test raises in a fresh namespace."""
     with environment({"COURSE_SEED": seed}):
         try:
-            source = outcome.bug.source if outcome.bug else None
+            source = outcome.answer.source if outcome.answer else None
             namespace = run_up_to(notebook, outcome.task.name, source)
         except Exception as error:
             raise _BrokenAnswer(_first_line(error)) from error
@@ -135,11 +138,16 @@ def _first_line(error: Exception | None) -> str:
 def failures(assignment: str, outcomes: Sequence[Outcome]) -> list[str]:
     """One sentence for each problem."""
     return [
-        f"{assignment}, task {outcome.task.name}, "
-        f"{f'bug {outcome.bug.name!r}' if outcome.bug else 'reference'}: {problem}"
+        f"{assignment}, task {outcome.task.name}, {_name(outcome)}: {problem}"
         for outcome in outcomes
         for problem in outcome.problems
     ]
+
+
+def _name(outcome: Outcome) -> str:
+    if outcome.answer is None:
+        return "reference"
+    return f"{'bug' if outcome.bug else 'right answer'} {outcome.answer.name!r}"
 
 
 def _rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
@@ -147,7 +155,8 @@ def _rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     for outcome in outcomes:
         bug = outcome.bug
         if bug is None:
-            name, visible, hidden = "(reference)", "passes", "pass"
+            name = f"(right: {outcome.answer.name})" if outcome.answer else "(reference)"
+            visible, hidden = "passes", "pass"
         else:
             name, hidden = bug.name, "fail"
             visible = f"says {bug.says!r}" if bug.says else "silent"

@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -724,3 +724,86 @@ _bugs(
         "must return a dictionary",
     ),
 )
+
+# ---------------------------------------------------------------- right, and unlike the model
+
+
+def _right(name: str, body: str) -> Right:
+    source = f"def influence(layer, x):\n{indent(body.strip(), '    ')}\n"
+    return Right("influence", name, source)
+
+
+_JACOBIAN = """
+derivative = torch.autograd.functional.jacobian(layer, x.detach(), {options})
+return derivative{end}.square().sum(dim=(1, 3)).sqrt()
+"""
+_LOOPS = """
+x = x.detach().clone().requires_grad_()
+y = layer(x)
+result = torch.zeros(len(x), len(x), dtype=x.dtype)
+for t in range(y.shape[0]):
+    for j in range(y.shape[1]):
+        {gradient}
+        result[t] += gradient.square().sum(-1)
+return result.sqrt().detach()
+"""
+
+RIGHT = [
+    _right("vectorised jacobian", _JACOBIAN.format(options="vectorize=True", end="")),
+    _right(
+        "jacobian by the forward mode",
+        _JACOBIAN.format(options="vectorize=True, strategy='forward-mode'", end=".detach()"),
+    ),
+    _right(
+        "graph kept, then detached", _JACOBIAN.format(options="create_graph=True", end=".detach()")
+    ),
+    _right(
+        "gradients in a batch",
+        """
+x = x.detach().clone().requires_grad_()
+y = layer(x)
+ones = torch.eye(y.numel(), dtype=y.dtype).view(-1, *y.shape)
+(rows,) = torch.autograd.grad(y, x, ones, is_grads_batched=True)
+return rows.view(*y.shape, *x.shape).square().sum(dim=(1, 3)).sqrt()
+""",
+    ),
+    _right(
+        "loops over grad",
+        _LOOPS.format(gradient="(gradient,) = torch.autograd.grad(y[t, j], x, retain_graph=True)"),
+    ),
+    _right(
+        "loops over backward",
+        _LOOPS.format(
+            gradient="x.grad = None; y[t, j].backward(retain_graph=True); gradient = x.grad"
+        ),
+    ),
+    _right(
+        "one column a jvp",
+        """
+x = x.detach()
+squares = 0
+for s in range(x.shape[0]):
+    column = 0
+    for i in range(x.shape[1]):
+        v = torch.zeros_like(x)
+        v[s, i] = 1
+        column = column + torch.autograd.functional.jvp(layer, x, v)[1].square().sum(-1)
+    squares = squares + torch.nn.functional.one_hot(torch.tensor(s), len(x)) * column[:, None]
+return squares.sqrt()
+""",
+    ),
+    _right(
+        "one row a vjp",
+        """
+x = x.detach()
+shape = layer(x).shape
+result = torch.zeros(len(x), len(x), dtype=x.dtype)
+for t in range(shape[0]):
+    for j in range(shape[1]):
+        v = torch.zeros(shape, dtype=x.dtype)
+        v[t, j] = 1
+        result[t] += torch.autograd.functional.vjp(layer, x, v)[1].square().sum(-1)
+return result.sqrt()
+""",
+    ),
+]

@@ -75,7 +75,7 @@ def test_reference_that_its_own_tests_reject(course, edit):
     found = problems(course)
     assert len(found) == 3
     assert "task double, reference: with COURSE_SEED=" in found[0]
-    assert "the hidden tests reject the reference: AssertionError" in found[0]
+    assert "the hidden tests reject it: AssertionError" in found[0]
 
 
 def test_hidden_tests_must_hold_for_every_seed(course, edit):
@@ -85,7 +85,7 @@ def test_hidden_tests_must_hold_for_every_seed(course, edit):
         'import os\nassert os.environ["COURSE_SEED"] != "2"\nassert reverse("palindromes")',
     )
     (found,) = problems(course)
-    assert "with COURSE_SEED=2 the hidden tests reject the reference" in found
+    assert "with COURSE_SEED=2 the hidden tests reject it" in found
 
 
 def test_build_task_needs_enough_wrong_answers(course):
@@ -99,13 +99,51 @@ def test_build_task_needs_enough_wrong_answers(course):
     [
         ('Bug("double", "squares"', 'Bug("dubble", "squares"', "which does not exist"),
         ('note="the visible check tries a short word only, on purpose",', "", "says=None"),
-        ('"drops the first"', '"drops the last"', "two bugs of task total"),
+        ('"drops the first"', '"drops the last"', "two entries of BUGS of task total"),
         ("from grading.bugs import Bug", "import no_such_module", "cannot be read: ModuleNotFound"),
     ],
 )
 def test_unsound_bugs_file_is_refused(course, edit, old, new, message):
     edit(course.solutions / TINY / "bugs.py", old, new)
     with pytest.raises(GradingError, match=message):
+        kill(course, TINY, 2)
+
+
+def add_right(course, task, source, kind="Right"):
+    path = course.solutions / TINY / "bugs.py"
+    text = path.read_text(encoding="utf-8").replace("import Bug", "import Bug, Right")
+    text += f"\nRIGHT = [{kind}({task!r}, 'unusual', {source!r})]\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def test_unusual_right_answers_pass(course):
+    add_right(course, "double", "double = lambda number: number / 0.5\n")
+    outcomes = kill(course, TINY, 2)
+    assert failures(TINY, outcomes) == []
+    assert len(outcomes) == 3 + 6 + 1
+    assert "(right: unusual)" in kills_text(outcomes)
+    assert "unusual" not in kills_page(outcomes)
+
+
+def test_right_answer_that_the_tests_reject(course):
+    add_right(course, "double", "def double(number):\n    return number * 3\n")
+    found = problems(course)
+    assert len(found) == 4  # the visible check, and the hidden tests with three seeds
+    assert found[0].startswith("01-tiny, task double, right answer 'unusual': the visible check")
+    assert all("rejects it" in problem or "reject it" in problem for problem in found)
+
+
+def test_unsound_right_answers_are_refused(course):
+    add_right(course, "dubble", "pass")
+    with pytest.raises(GradingError, match="'unusual' is of task 'dubble', which does not exist"):
+        kill(course, TINY, 2)
+    add_right(course, "double", "pass", kind="Bug")
+    with pytest.raises(GradingError, match="cannot be read: TypeError"):
+        kill(course, TINY, 2)
+    path = course.solutions / TINY / "bugs.py"
+    text = path.read_text(encoding="utf-8").split("\nRIGHT = ")[0]
+    path.write_text(f"{text}\nRIGHT = [BUGS[0]]\n", encoding="utf-8")
+    with pytest.raises(GradingError, match="which is no Right"):
         kill(course, TINY, 2)
 
 

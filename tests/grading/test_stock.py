@@ -1,7 +1,6 @@
 """What is around stock nbgrader: the voices of its kernels."""
 
 import os
-import sys
 
 import pytest
 
@@ -12,19 +11,19 @@ def test_what_kernels_say_is_kept_and_not_shown(capfd):
     os.write(2, b"before\n")
     with kernels_apart() as said:
         os.write(2, b"Socket operation on non-socket\n")
-        print("of Python", file=sys.stderr)
-        sys.stderr.flush()
         assert "Socket operation on non-socket\n" in said()
         os.write(2, "é".encode()[:1])
         assert said().endswith("\ufffd")
     os.write(2, b"after\n")
-    assert "Socket" not in (shown := capfd.readouterr().err)
-    assert "before" in shown and "after" in shown
+    shown = capfd.readouterr().err
+    assert shown == "before\nafter\n"
 
 
 def test_the_terminal_is_given_back_after_an_error(capfd):
-    with pytest.raises(ValueError), kernels_apart():
-        os.write(2, b"hidden\n")
-        raise ValueError
+    apart = kernels_apart()
+    apart.__enter__()
+    os.write(2, b"hidden\n")
+    with pytest.raises(ValueError, match="an error"):
+        apart.gen.throw(ValueError("an error"))
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"

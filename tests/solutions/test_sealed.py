@@ -1,4 +1,4 @@
-"""The assignments through the sealed grader: what model answers and wrong answers get.
+"""The assignments through the sealed grader: what right and wrong answers get.
 
 The kill gate runs tests and answers in one process. This runs all of them again as the class is
 graded: in two processes, in the sandbox.
@@ -7,7 +7,7 @@ graded: in two processes, in the sandbox.
 import pytest
 
 from grading.answers import reference_answers, type_answers
-from grading.bugs import load_bugs
+from grading.bugs import Bug, load_bugs, load_rights
 from grading.course import Course
 from grading.engine.bundle import read_bundle
 from grading.engine.pool import Engine, Submission
@@ -28,10 +28,12 @@ def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
     edition = generate(stock, COURSE, assignment)
     bundle = read_bundle(tmp_path / "scratch" / "source" / assignment, assignment)
     right = reference_answers(COURSE, assignment)
-    wrong = {f"{bug.task}: {bug.name}": bug for bug in load_bugs(COURSE, assignment)}
+    answers = [*load_rights(COURSE, assignment), *load_bugs(COURSE, assignment)]
+    others = {f"{one.task}: {one.name}": one for one in answers}
+    assert len(others) == len(answers)
 
     def submissions():
-        changes = {name: {bug.task: bug.source} for name, bug in wrong.items()}
+        changes = {name: {one.task: one.source} for name, one in others.items()}
         for name, changed in [("", {}), *changes.items()]:
             folder = tmp_path / "typed"
             type_answers(edition, folder, right | changed)
@@ -47,10 +49,13 @@ def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
                 for key, one in record.results.items()
                 if one.outcome not in (PASSED, MANUAL)
             }
-            if not name:
-                problems += [f"the model answer loses {task}: {one}" for task, one in lost.items()]
+            bug = others.get(name)
+            if not isinstance(bug, Bug):
+                problems += [
+                    f"{name or 'the model answer'} loses {task}: {one}"
+                    for task, one in lost.items()
+                ]
                 continue
-            bug = wrong[name]
             if set(lost) != {bug.task} or lost[bug.task].score != 0:
                 problems.append(f"{name}: loses {sorted(lost)}")
             elif lost[bug.task].outcome != FORBIDDEN and (bug.says or "") not in str(
@@ -58,4 +63,4 @@ def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
             ):
                 problems.append(f"{name}: is told {lost[bug.task].message!r}, not {bug.says!r}")
     assert not problems, "\n".join(problems)
-    assert seen == {"", *wrong}
+    assert seen == {"", *others}
