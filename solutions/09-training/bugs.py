@@ -161,10 +161,10 @@ _epoch(
     "Where is zero_grad?",
     ("    loss.backward()\n    optimizer.step()\n", "    optimizer.step()\n    loss.backward()\n"),
 )
-_epoch("no step", "0 optimizer steps", ("    optimizer.step()\n", ""))
+_epoch("no step", "changes no weight", ("    optimizer.step()\n", ""))
 _epoch(
     "one step for the epoch",
-    "1 optimizer steps",
+    "Where is zero_grad?",
     (
         "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n",
         "    loss.backward()\n",
@@ -174,7 +174,7 @@ _epoch(
 )
 _epoch(
     "a step for nothing",
-    "optimizer steps for",
+    "gives NaN",
     ("    if n == 0:\n        continue\n", ""),
 )
 _epoch(
@@ -363,7 +363,7 @@ _evaluate(
 _evaluate(
     "gradients cleared",
     "touches the gradients",
-    ("model.eval()\n", "model.eval()\nfor p in model.parameters():\n    p.grad.zero_()\n"),
+    ("model.eval()\n", "model.eval()\nmodel.zero_grad()\n"),
 )
 _evaluate(
     "no ValueError",
