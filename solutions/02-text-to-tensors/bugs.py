@@ -1094,7 +1094,7 @@ RIGHT = [
         "table_gradient",
         "index_put that accumulates",
         _TABLE
-        + """    keep = torch.ones_like(ids, dtype=torch.bool) if padding_id is None else ids != padding_id
+        + """    keep = ids != (-1 if padding_id is None else padding_id)
     out = upstream.new_zeros((vocab_size, upstream.shape[-1]))
     return out.index_put((ids[keep],), upstream[keep], accumulate=True)
 """,
