@@ -120,7 +120,7 @@ def _is_own(function: Any, used: str) -> bool:
 
 
 def _attributes(code: types.CodeType) -> set[str]:
-    """Names that the code reads elsewhere than among the globals: ``softmax`` in ``x.softmax()``."""
+    """Names that the code reads elsewhere than among the globals, as in ``x.softmax()``."""
     steps = [step for step in dis.get_instructions(code) if step.opcode in dis.hasname]
     return {step.argval for step in steps if step.opname not in ("LOAD_GLOBAL", "LOAD_NAME")}
 
