@@ -946,15 +946,6 @@ class FeedForward(nn.Module):
     ),
     Right(
         "who_depends",
-        "the whole Jacobian",
-        """def who_depends(function, x):
-    B, T, _ = x.shape
-    slopes = torch.autograd.functional.jacobian(function, x.clone())
-    return slopes.reshape(B, T, -1, B, T, x.size(-1)).ne(0).any(5).any(2)
-""",
-    ),
-    Right(
-        "who_depends",
         "derivatives of weighted outputs",
         """def who_depends(function, x):
     x = x.detach().clone().requires_grad_(True)
@@ -965,24 +956,6 @@ class FeedForward(nn.Module):
         (slope,) = torch.autograd.grad(output, x, retain_graph=True)
         table.append((slope.abs() > 0).any(dim=-1))
     return torch.stack(table).unflatten(0, weighted.shape)
-""",
-    ),
-    Right(
-        "who_depends",
-        "each column pushed by itself, both ways",
-        """@torch.no_grad()
-def who_depends(function, x):
-    B, T, D = x.shape
-    before = function(x.clone())
-    found = torch.zeros((B, T, B, T), dtype=torch.bool)
-    for c in range(B):
-        for s in range(T):
-            for d in range(D):
-                for push in (0.75, -1.25):
-                    changed = x.clone()
-                    changed[c, s, d] += push
-                    found[:, :, c, s] |= function(changed).ne(before).any(2)
-    return found
 """,
     ),
     Right(
