@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 # As `python -m grading` does; see there.
 sys.modules.setdefault("rfc3987_syntax", None)
 
@@ -32,14 +34,16 @@ def measured(command: list[str], cwd: Path) -> dict[str, float]:
     """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    others = {child.pid for child in psutil.Process().children()}
     before, start = _children(), time.perf_counter()
     result = subprocess.run(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     wall = time.perf_counter() - start
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    while orphans := {child.pid for child in psutil.Process().children()} - others:
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}:\n{result.stdout[-3000:].decode()}")
     return {"cpu": _children() - before, "wall": wall}

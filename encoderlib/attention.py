@@ -149,13 +149,16 @@ def scaled_dot_product_attention(
 def choose_method(query: Tensor, key: Tensor) -> str:
     """The faster body for these inputs, ``"reference"`` or ``"fused"``.
 
-    The fused kernel, which ties or wins everywhere but for bfloat16 on a CPU: between 32 and 512
-    positions the formula takes 0.5 to 0.8 of its time forward, and 0.2 to 0.6 with the gradient.
-    Below, calls cost more than arithmetic; above, the formula's memory is quadratic
-    (``benchmarks/encoder.py`` measures both).
+    The fused kernel, which ties or wins everywhere but for bfloat16 on a CPU. There the formula
+    takes 0.1 to 0.8 of its time up to 512 positions, and the less the more sentences and heads
+    there are. Below 4096 weights in all, calls cost more than arithmetic; above 512 positions, the
+    formula's memory is quadratic (``benchmarks/encoder.py`` measures both).
     """
-    slow = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    return "reference" if slow and 32**2 <= query.size(-2) * key.size(-2) <= 512**2 else "fused"
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return "fused"
+    weights = query.shape[:-1].numel() * key.size(-2)  # of all sentences and heads
+    per_head = query.size(-2) * key.size(-2)
+    return "reference" if weights >= 4096 and per_head <= 512**2 else "fused"
 
 
 def _causal(scores_shape: tuple[int, ...], device: torch.device) -> Tensor:

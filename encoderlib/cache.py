@@ -1,4 +1,4 @@
-"""The key-value cache: what attention need not compute twice while decoding (chapter 11)."""
+"""The key-value cache: what attention need not compute twice while decoding (chapter 10)."""
 
 import torch
 from jaxtyping import Float, Int

@@ -5,8 +5,10 @@ meaning of each axis; the first place that differs; and, where the result is wha
 mistake gives, the name of the mistake.
 """
 
+import dis
 import types
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,7 +93,7 @@ def check_not_used(name: str, function: Callable, forbidden: Mapping[str, str]) 
             raise AssertionError(f"{name} uses `{used}`. {forbidden[used]}")
 
 
-def _names(function: Callable, seen: set) -> Iterator[str]:
+def _names(function: Any, seen: set) -> Iterator[str]:
     """Names of globals and attributes in a function's code and in the helpers of its module."""
     code = getattr(function, "__code__", None)
     if not isinstance(code, types.CodeType) or code in seen:
@@ -100,14 +102,27 @@ def _names(function: Callable, seen: set) -> Iterator[str]:
     codes = [code]
     while codes:
         code = codes.pop()
-        yield from (part for used in code.co_names for part in used.split("."))
+        for used in code.co_names:
+            if not _is_own(function, used) or used in _attributes(code):
+                yield from used.split(".")
         codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
         for used in code.co_names:
             helper = function.__globals__.get(used)
-            if getattr(helper, "__module__", None) == function.__module__:
+            if _is_own(function, used):
                 yield from _names(helper, seen)
             elif str(getattr(helper, "__module__", "")).startswith("encoderlib"):
                 yield "encoderlib"
+
+
+def _is_own(function: Any, used: str) -> bool:
+    """Is the global a thing of the same module? A helper, or the function itself, has any name."""
+    return getattr(function.__globals__.get(used), "__module__", None) == function.__module__
+
+
+def _attributes(code: types.CodeType) -> set[str]:
+    """Names that the code reads elsewhere than among the globals, as in ``x.softmax()``."""
+    steps = [step for step in dis.get_instructions(code) if step.opcode in dis.hasname]
+    return {step.argval for step in steps if step.opname not in ("LOAD_GLOBAL", "LOAD_NAME")}
 
 
 def check_tensor(name: str, got: object) -> None:

@@ -4,7 +4,9 @@ Importing this takes about two seconds, for nbgrader and nbconvert; :mod:`gradin
 when it is needed.
 """
 
+import re
 from collections.abc import Iterable
+from html import escape
 
 from jinja2.filters import do_float, do_round
 from nbconvert.exporters import HTMLExporter
@@ -96,6 +98,14 @@ def _inert(outputs: list, cleaner: Cleaner) -> list:
 class FeedbackExporter(HTMLExporter):
     """HTML in which nothing that a student made can act."""
 
+    def from_notebook_node(self, nb, resources=None, **kw):
+        """The page; its list of tests names each by the heading above it."""
+        text, resources = super().from_notebook_node(nb, resources, **kw)
+        for name, title in _titles(nb).items():
+            link = f'<a href="#{name}">'
+            text = text.replace(f"{link}Test cell</a>", f"{link}{escape(title)}</a>", 1)
+        return text, resources
+
     @default("sanitize_html")
     def _sanitize_html_default(self):
         return True  # for the parts of a template that heed it; nbgrader's own do not
@@ -106,6 +116,18 @@ class FeedbackExporter(HTMLExporter):
         yield "markdown2html", markdown2html
         yield "float", _number
         yield "round", _rounded
+
+
+def _titles(nb) -> dict[str, str]:
+    """The last heading above each graded cell that has one."""
+    found, title = {}, ""
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and TAG not in cell.metadata:
+            headings = re.findall(r"^#{1,6} +(.+?) *#*$", cell.source, re.M)
+            title = headings[-1] if headings else title
+        if title and utils.is_grade(cell):
+            found[cell.metadata.nbgrader.grade_id] = title[:80]
+    return found
 
 
 def _number(value, default=0.0):

@@ -15,6 +15,7 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -183,7 +184,10 @@ def cells(outcome: Outcome | None) -> list[str]:
 
 def _few(items: Sequence[str]) -> str:
     text = "; ".join(items[:2])
-    return (text[:70] + ("..." if len(text) > 70 else "")).replace("|", "/").replace("\n", " ")
+    text = re.sub(r"/\S*/(?=python)|(?<= -f )/\S*", "", text)  # where it ran says nothing
+    if len(text) > 70:
+        text = text[:70].rpartition(" ")[0] + " ..."
+    return text.replace("|", "/").replace("\n", " ")
 
 
 def totals(outcomes: Sequence[Outcome]) -> list[list[str]]:

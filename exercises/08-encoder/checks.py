@@ -71,14 +71,18 @@ PIECES = {
 
 
 def show_pieces(folder: str = "..") -> None:
-    """Print your answers of assignments 03 to 07, ready to be pasted; nothing if there are none."""
+    """Print your answers of assignments 03 to 07, ready to be pasted, if there are any."""
     found = dict(_found_pieces(Path(folder)))
     if not found:
+        print("No finished answers of yours in the folders 03-... to 07-... beside this one.")
         return
     shown: set[str] = set()
     for name, number in PIECES.items():
         if name not in found:
-            print(f"# {number} {name}: the library's; no finished answer of yours was found")
+            print(
+                f"# {number} {name}: no finished answer of yours that can be read; keep the piece "
+                "that stands in the cell below"
+            )
             continue
         where, statements = found[name]
         print(f"\n# {number} {name}: yours, from {where}")
@@ -316,7 +320,9 @@ def _piece(name: str) -> Iterator[None]:
     except AssertionError as error:
         where = f" of assignment {PIECES[name]}" if name in PIECES else ""
         back = "Repair it there, or put the library's piece back." if where else ""
-        raise AssertionError(f"Your {name}{where} is not right: {error} {back}".strip()) from error
+        text = str(error)
+        said = text.removeprefix(name) if text.startswith(f"{name} ") else f" is not right: {text}"
+        raise AssertionError(f"Your {name}{where}{said} {back}".strip()) from error
 
 
 # ---------------------------------------------------------------- pieces, one by one
@@ -413,12 +419,26 @@ def _wrong_attention(x: Tensor, y: Tensor, weights: list[Tensor], h: int, tokens
     q, k, v = w_in.chunk(3)
     swapped = [torch.cat([k, q, v]), b_in, w_out, b_out]
     plain = [w_in, b_in, torch.eye(d), torch.zeros(d)]
+
+    def uncut() -> Tensor:
+        pairs = zip((x, y, y), w_in.chunk(3), b_in.chunk(3), strict=True)
+        heads = [F.linear(z, w, b).view(len(z), h, -1, d // h) for z, w, b in pairs]
+        mixed = F.scaled_dot_product_attention(*heads, tokens[:, None, None])
+        return F.linear(mixed.transpose(1, 2).flatten(2), w_out, b_out)
+
     return {
         "the padding is not hidden": lambda: _torch_attention(x, y, weights, h, None),
         "True is read as padding": lambda: _torch_attention(x, y, weights, h, ~tokens),
         "there is only one head": lambda: _torch_attention(x, y, weights, 1, tokens),
         "queries and keys are exchanged": lambda: _torch_attention(x, y, swapped, h, tokens),
         "the output projection is missing": lambda: _torch_attention(x, y, plain, h, tokens),
+        "the output projection is applied twice": lambda: F.linear(
+            _torch_attention(x, y, weights, h, tokens), w_out, b_out
+        ),
+        "out_proj is called on what is read: the function does that, behind the heads": lambda: (
+            _torch_attention(F.linear(x, w_out, b_out), y, weights, h, tokens)
+        ),
+        "heads are cut out by a reshape alone, without a transpose": uncut,
         "the input is added: the residual belongs to the connection": (
             lambda: x + _torch_attention(x, y, weights, h, tokens)
         ),
@@ -426,6 +446,7 @@ def _wrong_attention(x: Tensor, y: Tensor, weights: list[Tensor], h: int, tokens
 
 
 TOKENS = torch.arange(5) < torch.tensor([[5], [3]])  # (B, T) = (2, 5), True = real
+REAL = ", the 8 real tokens one below the other,"
 
 
 def _check_multi_head(multi_head_attention: Callable) -> None:
@@ -557,13 +578,13 @@ def _check_connection(make: Callable) -> None:
         _require(bool((moved == 0).any()), "in training nothing is dropped from the part.")
 
 
-def _right_self_attention(module: nn.Module, d: int, h: int) -> None:
+def _right_self_attention(module: nn.Module, d: int, h: int, seed: int = 13) -> None:
     wanted = {"in_proj.weight": (3 * d, d), "in_proj.bias": (3 * d,)}
     wanted |= {"out_proj.weight": (d, d), "out_proj.bias": (d,)}
     p = list(_numbers(module, "SelfAttention", wanted).values())
     order = [name for name, _ in module.named_parameters()]
     weights = [p[order.index(name)] for name in wanted]
-    x = _randn(13, 2, 5, d)
+    x = _randn(seed, 2, 5, d)
     got = call_answer("SelfAttention", module, x, TOKENS)
     right = _torch_attention(x, x, weights, h, TOKENS)
     check_close("SelfAttention", got, right, _wrong_attention(x, x, weights, h, TOKENS), 1e-4)
@@ -576,8 +597,16 @@ def _check_self_attention(make: Callable) -> None:
     with _piece("SelfAttention"):
         module = call_answer("SelfAttention", make, 12, 3)
         _require(isinstance(module, nn.Module), "it must be an nn.Module.")
-        _right_self_attention(_scramble(module, 14), 12, 3)
         x = _randn(15, 1, 4, 12)
+        before = call_answer("SelfAttention", module, x).detach()
+        after = call_answer("SelfAttention", _scramble(module, 14), x).detach()
+        _require(
+            not bool(torch.equal(before, after)),
+            "other weights give the same result: it computes with copies made in the constructor.",
+        )
+        _right_self_attention(module, 12, 3)
+        other = call_answer("SelfAttention", make, 10, 5)
+        _right_self_attention(_scramble(other, 15), 10, 5)
         got = call_answer("SelfAttention", module, x)
         _require(got.requires_grad, "it loses the gradient of its weights: is there a detach?")
         got.sum().backward()
@@ -733,6 +762,7 @@ def _check_layers(EncoderLayer: Callable) -> None:
     for norm_first in (False, True):
         for activation, eps in (("relu", 1e-5), ("gelu", 0.1)):
             _check_layer(EncoderLayer, norm_first, activation, eps)
+    _check_layer(EncoderLayer, True, "relu", 1e-5, (10, 5, 7))
     layer = call_answer("EncoderLayer", EncoderLayer, 12, 3, 20, dropout=0.5)
     x = _randn(16, 2, 5, 12)
     layer.eval()
@@ -749,8 +779,14 @@ def _check_layers(EncoderLayer: Callable) -> None:
     )
 
 
-def _check_layer(EncoderLayer: Callable, norm_first: bool, activation: str, eps: float) -> None:
-    d, h, f = 12, 3, 20
+def _check_layer(
+    EncoderLayer: Callable,
+    norm_first: bool,
+    activation: str,
+    eps: float,
+    sizes: tuple[int, int, int] = (12, 3, 20),
+) -> None:
+    d, h, f = sizes
     name = f"EncoderLayer with norm_first={norm_first}, {activation}, eps={eps}"
     oracle = _torch_layer(d, h, f, activation, norm_first, eps, 17)
     layer = call_answer(
@@ -781,7 +817,7 @@ def _check_layer(EncoderLayer: Callable, norm_first: bool, activation: str, eps:
         right = oracle(x, src_key_padding_mask=~TOKENS)
         wrong = _wrong_layers(oracle, x, d, h, f, activation, norm_first, eps)
     try:
-        check_close(name, got[TOKENS], right[TOKENS], wrong, 1e-4)
+        check_close(f"{name}{REAL}", got[TOKENS], right[TOKENS], wrong, 1e-4)
     except AssertionError as error:
         if "This is what you get" not in str(error):
             _parts_are_right(layer, d, h, f, activation, eps)
@@ -815,10 +851,13 @@ def _wrong_layers(
         first: bool = first,
         eps: float = eps,
         norms: tuple[int, int] = (1, 2),
+        again: int = 0,
     ) -> Tensor:
         for part, which in zip((attend, feed), norms, strict=True):
+            start = x
             inner = part(norm(x, which, eps)) if first else part(x)
             x = x + inner if first else norm(x + inner, which, eps)
+            x = x + start if which == again else x
         return x
 
     other = "gelu" if activation == "relu" else "relu"
@@ -833,6 +872,18 @@ def _wrong_layers(
         "the activation is not handed on": lambda: layer(feed=lambda z: feed(z, other))[TOKENS],
         "there is only one head": lambda: layer(attend=lambda z: attend(z, heads=1))[TOKENS],
         "the feed-forward network comes first": lambda: layer(attend=feed, feed=attend)[TOKENS],
+        "the feed-forward network comes first, each part in its own connection": lambda: layer(
+            attend=feed, feed=attend, norms=(2, 1)
+        )[TOKENS],
+        "one connection is called for both halves": lambda: layer(norms=(1, 1))[TOKENS],
+        "the attention reads x, not what its connection hands it": lambda: layer(
+            attend=lambda _: attend(x)
+        )[TOKENS],
+        "the residual of the attention is added once more: it is inside of the connection": (
+            lambda: layer(again=1)[TOKENS]
+        ),
+        "the residual of the feed-forward network is added once more: it is inside of the "
+        "connection": lambda: layer(again=2)[TOKENS],
         "the two connections are exchanged": lambda: layer(norms=(2, 1))[TOKENS],
         "both parts read the input of the layer, side by side": lambda: (
             x + attend(both) + feed(norm(x, 2))
@@ -884,6 +935,12 @@ def _stack_names(n: int, norm_first: bool) -> dict[str, str]:
     )
 
 
+# what the mask of assignment 04 looks like when a layer makes a mask of it once more
+FOUR_AXES = {
+    "1, 1, 1, ": "padding_mask gives (B, 1, 1, T); a layer takes tokens as (B, T).",
+}
+
+
 def check_encoder(Encoder: Callable) -> None:
     """The stack against its own layers, then against torch's stack."""
     n, d, h, f, eps = 3, 12, 3, 20, 0.1
@@ -902,10 +959,10 @@ def check_encoder(Encoder: Callable) -> None:
         _numbers(encoder, "Encoder", {k: tuple(theirs[v].shape) for k, v in names.items()})
         encoder.load_state_dict({ours: theirs[other] for ours, other in names.items()})
         with torch.no_grad():
-            got = call_answer(name, encoder, x, lengths)
+            got = call_answer(name, encoder, x, lengths, hints=FOUR_AXES)
             check_shape(name, got, {"B": 2, "T": 5, "D": d})
             right, wrong = _own_layers(encoder, x, norm_first, eps)
-            check_close(name, got[TOKENS], right[TOKENS], wrong, 1e-4)
+            check_close(f"{name}{REAL}", got[TOKENS], right[TOKENS], wrong, 1e-4)
             free = call_answer(name, encoder, x)
             whole, _ = _own_layers(encoder, x, norm_first, eps, None)
             check_close(f"{name} without lengths", free, whole, tolerance=1e-4)
@@ -939,11 +996,6 @@ def _check_stack_parts(encoder: object, n: int, norm_first: bool) -> None:
         "the layers share their weights: one layer was put into the list several times. Make each "
         "anew.",
     )
-    first, second = (next(iter(layers[i].parameters())) for i in (0, 1))
-    _require(
-        not torch.equal(first, second),
-        "the layers begin with equal weights, as copies of one layer: make each anew.",
-    )
     last = list(encoder.norm.parameters()) if isinstance(encoder.norm, nn.Module) else []
     _require(
         bool(last) == norm_first,
@@ -970,6 +1022,12 @@ def _own_layers(
             z = between(layer(z, mask))
         return z
 
+    def add_again() -> Tensor:
+        z = x
+        for one in layers:
+            z = z + one(z, tokens)
+        return norm(z)
+
     n = len(layers)
     right = norm(run([tokens] * n))
     if tokens is None:
@@ -983,6 +1041,13 @@ def _own_layers(
         "the layers run from last to first": lambda: norm(run([tokens] * n, layers[::-1])),
         "the last norm is not applied": lambda: run([tokens] * n),
         "the last norm is applied after every layer": lambda: run([tokens] * n, between=norm),
+        "the last norm is applied after every layer, and once more at the end": lambda: norm(
+            run([tokens] * n, between=norm)
+        ),
+        "the result is returned from inside of the loop, after one layer": lambda: norm(
+            layers[0](x, tokens)
+        ),
+        "the input of each layer is added again: the layer has its residuals": add_again,
         "the last norm has another eps": lambda: norm(run([tokens] * n), 1e-5),
         "there is a residual around the whole stack": lambda: norm(x + run([tokens] * n)),
         "every layer reads the input of the stack": lambda: norm(layers[-1](x, tokens)),
@@ -1063,22 +1128,65 @@ def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def check_bert(bert_embeddings: Callable, from_bert: Callable, Encoder: Callable) -> None:
     """The entrance, the names, and both together with your own encoder."""
     state = bert_state()
-    kept = {name: tensor.clone() for name, tensor in state.items()}
     ids = torch.randint(1, 23, (2, 5), generator=torch.Generator().manual_seed(21))
+    _check_entrance(bert_embeddings, state, ids)
     library = library_bert(state)
     with torch.no_grad():
-        got = call_answer("bert_embeddings", bert_embeddings, state, ids)
-        check_shape("bert_embeddings", got, {"B": 2, "T": 5, "D": 12})
-        right = library.embedding(ids)
-        check_close("bert_embeddings", got, right, _wrong_embeddings(state, ids), 1e-4)
-    _check_names(call_answer("from_bert", from_bert, state, 2), state)
-    for name, before in kept.items():
-        _require(bool(torch.equal(state[name], before)), f"{name} of the given state is changed.")
-    _check_circle(from_bert(state, 2), Encoder, right, library, ids)
+        x = library.embedding(ids)
+    for prefix in ("", "bert."):
+        given = {prefix + name: tensor.clone() for name, tensor in state.items()}
+        got = call_answer("from_bert", from_bert, given, 2, hints=PREFIX if prefix else None)
+        for name, before in state.items():
+            kept = given.get(prefix + name)
+            _require(kept is not None, f"{prefix + name} of the given state is taken out of it.")
+            _require(bool(torch.equal(kept, before)), f"{name} of the given state is changed.")
+        _check_names(got, state)
+    _check_circle(got, Encoder, x, library, ids)
     _done("bert")
 
 
-def _wrong_embeddings(state: dict[str, Tensor], ids: Tensor) -> dict[str, Callable]:
+PREFIX = {"KeyError": "Here every name begins with bert., as in many files."}
+
+
+def _check_entrance(bert_embeddings: Callable, state: dict[str, Tensor], ids: Tensor) -> None:
+    """Segments, names with a prefix, and vectors that are small enough for eps to matter."""
+    quiet = {
+        name: tensor / 1000 if "embeddings.weight" in name else tensor
+        for name, tensor in state.items()
+    }
+    place = {"out of": "Positions are the places 0, 1, ... of a sentence, not its ids."}
+    segments = torch.tensor([[0, 0, 1, 1, 1], [0, 1, 1, 0, 0]])
+    for says, used, kinds in (
+        ("", state, None),
+        (" with segments", state, segments),
+        (" of small vectors", quiet, None),
+    ):
+        name = f"bert_embeddings{says}"
+        given = {key: tensor.clone() for key, tensor in used.items()}
+        more = () if kinds is None else (kinds,)
+        with torch.no_grad():
+            got = call_answer(name, bert_embeddings, given, ids, *more, hints=place)
+            check_shape(name, got, {"B": 2, "T": 5, "D": 12})
+            kinds = torch.zeros_like(ids) if kinds is None else kinds
+            wrong = _wrong_embeddings(used, ids, kinds)
+            check_close(name, got, wrong.pop("")(), wrong, 1e-4)
+        changed = [
+            key for key in used if key not in given or not torch.equal(used[key], given[key])
+        ]
+        _require(not changed, f"bert_embeddings: {changed[:1]} of the given state is changed.")
+    with torch.no_grad():
+        library = library_bert(state).embedding(ids)
+        check_close("bert_embeddings", bert_embeddings(state, ids), library, tolerance=1e-4)
+        given = {f"bert.{key}": tensor for key, tensor in state.items()}
+        name = "bert_embeddings with names that begin with bert."
+        got = call_answer(name, bert_embeddings, given, ids, hints=PREFIX)
+        check_close(name, got, library, tolerance=1e-4)
+
+
+def _wrong_embeddings(
+    state: dict[str, Tensor], ids: Tensor, segments: Tensor
+) -> dict[str, Callable]:
+    """The usual mistakes by name, and what is right under the name of nothing."""
     words, places, kinds, gain, shift = (
         state[f"embeddings.{name}"]
         for name in (
@@ -1094,22 +1202,26 @@ def _wrong_embeddings(state: dict[str, Tensor], ids: Tensor) -> dict[str, Callab
     def norm(z: Tensor, eps: float = 1e-12, affine: bool = True) -> Tensor:
         return F.layer_norm(z, (d,), *((gain, shift) if affine else (None, None)), eps)
 
-    token, place = words[ids], places[: ids.size(1)]
-    total = token + place + kinds[0]
+    token, place, kind = words[ids], places[: ids.size(1)], kinds[segments]
+    total = token + place + kind
     return {
+        "": lambda: norm(total),
+        "eps is 1e-5, the default of torch: BERT has 1e-12": lambda: norm(total, 1e-5),
         "the tokens are multiplied by √D, as in Vaswani et al.: BERT does not": lambda: norm(
-            d**0.5 * token + place + kinds[0]
+            d**0.5 * token + place + kind
         ),
         "the norm is missing": lambda: total,
         "the segment vector is missing": lambda: norm(token + place),
         "segment 1 is added instead of segment 0": lambda: norm(token + place + kinds[1]),
-        "both segments are added": lambda: norm(total + kinds[1]),
-        "the positions are missing": lambda: norm(token + kinds[0]),
-        "positions count from 1": lambda: norm(token + places[1 : ids.size(1) + 1] + kinds[0]),
+        "every token is of segment 0": lambda: norm(token + place + kinds[0]),
+        "0 and 1 of the segments are exchanged": lambda: norm(token + place + kinds[1 - segments]),
+        "both segments are added": lambda: norm(token + place + kinds[0] + kinds[1]),
+        "the positions are missing": lambda: norm(token + kind),
+        "positions count from 1": lambda: norm(token + places[1 : ids.size(1) + 1] + kind),
         "gain and shift of the norm are left out": lambda: norm(total, affine=False),
-        "the norm comes before the positions": lambda: norm(token) + place + kinds[0],
+        "the norm comes before the positions": lambda: norm(token) + place + kind,
         "the positions are sinusoids: BERT has learned ones": lambda: norm(
-            token + encoderlib.sinusoids(ids.size(1), d) + kinds[0]
+            token + encoderlib.sinusoids(ids.size(1), d) + kind
         ),
     }
 
@@ -1288,8 +1400,8 @@ def check_run_stack(run_stack: Callable) -> None:
     tokens = torch.arange(5) < lengths[:, None]
 
     def recorder(number: int) -> Callable:
-        def layer(x: Tensor, mask: Tensor | None = None) -> Tensor:
-            seen.append(mask)
+        def layer(x: Tensor, tokens: Tensor | None = None) -> Tensor:
+            seen.append(tokens)
             return x * (number + 1) + 1
 
         return layer
@@ -1332,8 +1444,8 @@ def check_run_stack(run_stack: Callable) -> None:
         "run_stack changes its input when there are no layers. Build a new tensor.",
     )
 
-    def spoiled(z: Tensor, mask: Tensor | None = None) -> Tensor:
-        return z.masked_fill(zero, float("nan"))
+    def spoiled(x: Tensor, tokens: Tensor | None = None) -> Tensor:
+        return x.masked_fill(zero, float("nan"))
 
     got = call_answer("run_stack", run_stack, [spoiled], x, lengths)
     _require(

@@ -23,6 +23,10 @@ an exception through, the test sees the original. What a call does to a list, di
 array, tensor or generator that it was given is done to E's own object, and a result that is one
 of the arguments is that very object. Two arguments that share memory are two copies.
 
+**Forbidden names** of the assignment are forbidden to what the test hands over as well: a test that
+passes ``nn.MultiheadAttention`` to a function of the student's, in an assignment that forbids it,
+sees the refusal.
+
 **Comparisons.** ``==``, ``!=``, ``<`` and so on between a student's object and anything of the
 test's are refused with a TypeError and never sent: the expected value would be told, and an
 object that equals everything would be right. Between two objects of the student's, they are

@@ -10,7 +10,7 @@ from grading.border.exchange import Exchanges
 from grading.border.incoming import Incoming
 from grading.border.news import MISSING, News
 from grading.border.outward import Outward
-from grading.border.proxies import Remote, remote_of
+from grading.border.proxies import GlobalsView, Remote, remote_of
 from grading.border.signatures import build
 
 
@@ -78,8 +78,8 @@ class Border:
     # For the proxies. ``origin`` says in messages where a value came from.
 
     def names_view(self) -> Mapping:
-        """The bound names, for ``function.__globals__``."""
-        return types.MappingProxyType(self.news.names())
+        """The bound names and the student's other functions, for ``function.__globals__``."""
+        return GlobalsView(self.news.names(), self.static_code)
 
     def knows(self, kind: type) -> bool:
         """Is the class, or one that it is derived from, bound by a name of the assignment?"""

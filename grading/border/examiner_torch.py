@@ -90,7 +90,7 @@ class ExaminerTorch:
 
     def outputs(self, decoder: Decoder, answer: dict) -> list[Tensor]:
         """The tensors of an answer that depend on E's tensors, as outputs of one node."""
-        nodes, ticket, numbers = answer["outputs"], answer.get("ticket"), answer.get("inputs")
+        nodes, ticket, numbers = answer["outputs"], answer.get("ticket"), answer.get("inputs", [])
         if type(ticket) is not int or type(numbers) is not list:
             raise Malformed("outputs without a graph")
         values = []

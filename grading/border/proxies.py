@@ -1,6 +1,7 @@
 """What stands in E for the student's functions and objects."""
 
 import types
+from collections.abc import Callable, Iterator, Mapping
 
 READABLE = frozenset(
     f"__{name}__"
@@ -87,6 +88,42 @@ class StudentMethod:
         """The method as an object of its own."""
         remote = remote_of(self.__self__)
         return remote.border.get(remote, self.__name__)
+
+
+class GlobalsView(Mapping):
+    """What checks may read of the globals of a student's function.
+
+    Args:
+        bound: the names that stand for values of the student's.
+        static_code: gives the code of a function that no name is bound to, such as a helper.
+    """
+
+    def __init__(self, bound: Mapping, static_code: Callable):
+        self._bound, self._static_code = bound, static_code
+
+    def __getitem__(self, name: str) -> object:
+        if name in self._bound:
+            return self._bound[name]
+        code = self._static_code(name)
+        if code is None:
+            raise KeyError(name)
+        return StaticFunction(name, code, self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bound)
+
+    def __len__(self) -> int:
+        return len(self._bound)
+
+
+class StaticFunction:
+    """A helper of the student's as its text defines it: it can be read, not called."""
+
+    __module__ = "__main__"
+
+    def __init__(self, name: str, code: types.CodeType, names: Mapping):
+        self.__name__ = self.__qualname__ = name
+        self.__code__, self.__globals__ = code, names
 
 
 class StudentFunction:

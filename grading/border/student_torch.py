@@ -79,8 +79,9 @@ class StudentTorch:
         encoder.hand_over(parts, "unshare", self.sharing.dropped)
         parts |= self.changes(encoder)
         if encoder.outputs:
-            encoder.undo.append(lambda: self.graphs.release([parts["ticket"]]))
-            parts["ticket"], parts["inputs"] = self.graphs.keep(encoder.outputs)
+            ticket, parts["inputs"] = self.graphs.keep(encoder.outputs)
+            parts["ticket"] = ticket
+            encoder.undo.append(lambda: self.graphs.release([ticket]))
             tail, encoder.tail = encoder.tail, []
             parts["outputs"] = [write_values(encoder, one, 0) for one in encoder.outputs]
             encoder.tail += tail

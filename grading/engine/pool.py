@@ -128,6 +128,8 @@ class Engine:
             if not any(seat.task for seat in self._seats):
                 return
             for seat in self._ready():
+                if not any(seat is one for one in self._seats):
+                    continue  # the engine was started anew meanwhile, and another seat has its task
                 task, seat.task = seat.task, None
                 try:
                     message = seat.channel.receive(None)

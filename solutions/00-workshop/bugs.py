@@ -6,7 +6,7 @@ others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -645,3 +645,282 @@ _bugs(
         "take the largest entry",
     ),
 )
+
+
+RIGHT = [
+    Right(
+        "describe",
+        "other methods of torch, an ordered dictionary",
+        """from collections import OrderedDict
+
+
+def describe(x):
+    facts = OrderedDict(dtype=x.dtype)
+    facts["numbers"] = x.nelement()
+    facts["axes"] = len(x.size())
+    facts["shape"] = x.size()
+    return facts
+""",
+    ),
+    Right(
+        "describe",
+        "counted by loops",
+        """def describe(x):
+    shape = tuple(int(size) for size in x.shape)
+    numbers = 1
+    for size in shape:
+        numbers *= size
+    return dict(shape=shape, axes=len(shape), numbers=numbers, dtype=x.dtype)
+""",
+    ),
+    Right(
+        "describe",
+        "a lambda",
+        """describe = lambda x: {
+    "shape": (*x.shape,), "axes": x.ndim, "numbers": math.prod(x.shape), "dtype": x.dtype
+}
+""",
+    ),
+    Right(
+        "session",
+        "a loop, an addition in place, a sum by hand",
+        """def squares(n):
+    result = []
+    for i in range(n):
+        result.append(i**2)
+    return result
+
+
+offset = 10
+short = squares(4)
+long = squares(6)
+for place in range(len(long)):
+    long[place] += offset
+total = 0
+for number in long:
+    total += number
+""",
+    ),
+    Right(
+        "session",
+        "a lambda, and lists from map",
+        """squares = lambda n: list(map(lambda i: i * i, range(n)))
+short, offset = squares(n=4), 10
+long = list(map(offset.__add__, squares(6)))
+total = sum(long, start=0)
+""",
+    ),
+    Right(
+        "session",
+        "names of its own besides, and the definitions last",
+        """def squares(n: int) -> list[int]:
+    return [i * i for i in range(n)]
+
+
+def moved(numbers, by):
+    return [number + by for number in numbers]
+
+
+offset = 10
+plain = squares(6)
+long = moved(plain, offset)
+total = sum(plain) + len(plain) * offset
+short = plain[:4]
+""",
+    ),
+    Right(
+        "tracebacks",
+        "the other of the two tables",
+        """def tracebacks():
+    answer = {}
+    answer["C"] = 3, "c"
+    answer["B"] = 2, "a"
+    answer["A"] = 5, "b"
+    return answer
+""",
+    ),
+    Right(
+        "fading",
+        "two loops and lists",
+        """def fading(n, rate):
+    rows = []
+    for t in range(n):
+        rows.append([rate ** abs(t - s) for s in range(n)])
+    return torch.tensor(rows, dtype=torch.float32)
+""",
+    ),
+    Right(
+        "fading",
+        "written into zeros, entry by entry",
+        """def fading(n, rate):
+    table = torch.zeros(n, n)
+    for t in range(n):
+        for s in range(t, n):
+            table[t, s] = table[s, t] = rate ** (s - t)
+    return table
+""",
+    ),
+    Right(
+        "fading",
+        "an exponential in float64",
+        """def fading(n, rate):
+    place = torch.arange(n).double()
+    gaps = torch.cdist(place[:, None], place[:, None], p=1)
+    return torch.exp(math.log(rate) * gaps).to(torch.float32)
+""",
+    ),
+    Right(
+        "fading",
+        "powers by a running product, then looked up",
+        """def fading(n, rate):
+    powers = torch.full((n,), rate)
+    powers[0] = 1
+    powers = powers.cumprod(0)
+    place = torch.arange(n)
+    return powers[(place.unsqueeze(0) - place.unsqueeze(1)).abs()]
+""",
+    ),
+    Right(
+        "fading",
+        "numpy",
+        """import numpy as np
+
+
+def fading(n, rate):
+    place = np.arange(n)
+    return torch.from_numpy(np.float32(rate ** np.abs(np.subtract.outer(place, place) * 1.0)))
+""",
+    ),
+    Right(
+        "shares",
+        "nan replaced afterwards",
+        """def shares(counts):
+    return (counts / counts.sum(1, keepdim=True)).nan_to_num(nan=0.0)
+""",
+    ),
+    Right(
+        "shares",
+        "row by row, in place on a copy, whole numbers in float64",
+        """def shares(counts):
+    result = counts.clone() if counts.is_floating_point() else counts.double()
+    for row in result:
+        total = row.sum()
+        if total > 0:
+            row /= total
+    return result
+""",
+    ),
+    Right(
+        "shares",
+        "only the rows that have a total",
+        """def shares(counts):
+    floats = counts if counts.is_floating_point() else counts.float()
+    result = torch.zeros_like(floats)
+    some = floats.sum(-1) != 0
+    result[some] = floats[some] / floats[some].sum(-1)[:, None]
+    return result
+""",
+    ),
+    Right(
+        "shares",
+        "where, einsum, division the other way round",
+        """def shares(counts):
+    dtype = counts.dtype if counts.is_floating_point() else torch.float32
+    wide = counts.double()
+    totals = torch.einsum("bt->b", wide)
+    factor = torch.where(totals > 0, totals, torch.ones_like(totals)).reciprocal()
+    return torch.einsum("bt,b->bt", wide, factor).to(dtype)
+""",
+    ),
+    Right(
+        "parity_gap",
+        "a helper, a generator, max with a default",
+        """def gap_of(got, expected):
+    if got.shape != expected.shape:
+        return math.inf
+    both = torch.stack([got, expected])
+    if not torch.isfinite(both).all():
+        return math.inf
+    return torch.dist(got, expected, p=math.inf).item()
+
+
+def parity_gap(function, reference, inputs):
+    return max((gap_of(function(x.clone()), reference(x.clone())) for x in inputs), default=0.0)
+""",
+    ),
+    Right(
+        "parity_gap",
+        "first all calls, on deep copies, then the questions",
+        """import copy
+
+
+@torch.no_grad()
+def parity_gap(function, reference, inputs):
+    left = [function(x) for x in copy.deepcopy(inputs)]
+    right = [reference(x) for x in copy.deepcopy(inputs)]
+    if any(a.shape != b.shape for a, b in zip(left, right, strict=True)):
+        return math.inf
+    gaps = [0.0]
+    for a, b in zip(left, right, strict=True):
+        gap = (a.double() - b.double()).abs().flatten().tolist()
+        gaps += gap if all(map(math.isfinite, gap)) else [math.inf]
+    return float(max(gaps))
+""",
+    ),
+    Right(
+        "parity_gap",
+        "the worst as a tensor until the end",
+        """def parity_gap(function, reference, inputs):
+    worst = torch.tensor(0.0, dtype=torch.float64)
+    for number in range(len(inputs)):
+        got = function(torch.clone(inputs[number]))
+        expected = reference(torch.clone(inputs[number]))
+        if list(got.size()) == list(expected.size()):
+            gap = torch.linalg.vector_norm((got - expected).double(), ord=math.inf)
+            worst = torch.maximum(worst, gap)  # nan stays nan
+        else:
+            worst = torch.full_like(worst, math.inf)
+    return worst.nan_to_num(nan=math.inf, posinf=math.inf).item()
+""",
+    ),
+    Right(
+        "neighbour_gap",
+        "joined from before and behind",
+        """def neighbour_gap(function, x, which):
+    if len(x) == 1:
+        return 0.0
+    one = x[which : which + 1]
+    changed = torch.cat([x[:which], 2 * one + 1, x[which + 1 :]])
+    y, z = function(x.clone()), function(changed)
+    gap = y - z
+    return torch.cat([gap[:which], gap[which + 1 :]]).abs().max().item()
+""",
+    ),
+    Right(
+        "neighbour_gap",
+        "rows chosen by True and False",
+        """def neighbour_gap(function, x, which):
+    others = torch.arange(x.size(0)) != which
+    shape = (-1, *[1] * (x.dim() - 1))
+    changed = torch.where(others.view(shape), x, 2 * x + 1)
+    gap = torch.abs(function(changed) - function(x.clone()))[others]
+    return gap.max().item() if gap.numel() else 0.0
+""",
+    ),
+    Right(
+        "neighbour_gap",
+        "a loop over the other sentences",
+        """def neighbour_gap(function, x, which):
+    changed = x.detach().clone()
+    changed[which].mul_(2).add_(1)
+    before = function(x.detach().clone())
+    after = function(changed)
+    worst = 0.0
+    for b in range(x.shape[0]):
+        if b == which:
+            continue
+        worst = max(worst, (after[b] - before[b]).abs().amax().item())
+    return worst
+""",
+    ),
+]

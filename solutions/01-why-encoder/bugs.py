@@ -642,6 +642,12 @@ x.mul_(1.0).add_(1e-2)
         "summed before they are squared",
     ),
     (
+        "the graph of the derivative is kept",
+        "d = torch.autograd.functional.jacobian(layer, x.detach(), create_graph=True)\n"
+        "return d.square().sum(dim=(1, 3)).sqrt()",
+        "a gradient hangs on the table",
+    ),
+    (
         "a gradient hangs on it",
         _influence(result="table.sqrt().requires_grad_()"),
         "a gradient hangs on the table",

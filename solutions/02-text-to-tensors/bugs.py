@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -983,6 +983,32 @@ _bugs(
         "whatever padding_id is",
     ),
     (
+        "one-hot by comparison",
+        """
+D = upstream.size(-1)
+one_hot = ids.reshape(-1, 1) == torch.arange(vocab_size)
+gradient = one_hot.T.to(upstream.dtype) @ upstream.reshape(-1, D)
+"""
+        + _PAD,
+        None,
+        "",
+        "the visible sizes are small; the hidden one fits into no memory",
+    ),
+    (
+        "a loop over the vocabulary",
+        """
+D = upstream.size(-1)
+rows, ids = upstream.reshape(-1, D), ids.reshape(-1)
+if vocab_size > 10_000:
+    raise TimeoutError("a loop over the vocabulary does not end in time")
+gradient = torch.stack([rows[ids == i].sum(0) for i in range(vocab_size)])
+"""
+        + _PAD,
+        None,
+        "",
+        "stands for a loop that the time limit of the grader ends",
+    ),
+    (
         "one row for each word of the batch",
         """
 words, place = torch.unique(ids, return_inverse=True)
@@ -1045,3 +1071,54 @@ return tables[0] if single else torch.stack(tables)
         "wants ids with one axis",
     ),
 )
+
+# ---------------------------------------------------------------- right, and unlike the model
+
+_TABLE = "def table_gradient(ids, upstream, vocab_size, padding_id=None):\n"
+
+RIGHT = [
+    Right(
+        "table_gradient",
+        "scatter_add",
+        _TABLE
+        + """    D = upstream.shape[-1]
+    rows = upstream.reshape(-1, D)
+    where = ids.reshape(-1, 1).expand(-1, D)
+    out = upstream.new_zeros(vocab_size, D).scatter_add(0, where, rows)
+    if padding_id is not None:
+        out[padding_id].zero_()
+    return out
+""",
+    ),
+    Right(
+        "table_gradient",
+        "index_put that accumulates",
+        _TABLE
+        + """    keep = ids != (-1 if padding_id is None else padding_id)
+    out = upstream.new_zeros((vocab_size, upstream.shape[-1]))
+    return out.index_put((ids[keep],), upstream[keep], accumulate=True)
+""",
+    ),
+    Right(
+        "table_gradient",
+        "bincount of each column",
+        _TABLE
+        + """    flat = ids.flatten()
+    columns = upstream.reshape(flat.numel(), -1).unbind(1)
+    out = [torch.bincount(flat, weights=one, minlength=vocab_size) for one in columns]
+    out = torch.stack(out, dim=1).to(upstream.dtype)
+    if padding_id is not None:
+        out[padding_id] = 0
+    return out
+""",
+    ),
+    Right(
+        "lookup",
+        "take and reshape",
+        """def lookup(ids, table):
+    assert not (ids < 0).any() and (ids < len(table)).all(), "an id outside"
+    rows = table.index_select(0, ids.reshape(-1))
+    return rows.reshape(*ids.shape, table.shape[1])
+""",
+    ),
+]

@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -615,3 +615,268 @@ return row[:, None, :].expand(-1, target, -1)
         "loses the gradient",
     ),
 )
+
+
+RIGHT = [
+    Right(
+        "order_gap",
+        "after shuffled back",
+        """def order_gap(before, after, order):
+    undo = order.argsort()
+    return torch.dist(after[:, undo], before, p=math.inf)
+""",
+    ),
+    Right(
+        "order_gap",
+        "a loop over the tokens",
+        """def order_gap(before, after, order):
+    worst = 0.0
+    for t, source in enumerate(order.tolist()):
+        worst = max(worst, (after[:, t] - before[:, source]).abs().max().item())
+    return worst
+""",
+    ),
+    Right(
+        "order_gap",
+        "gather in float64",
+        """@torch.no_grad()
+def order_gap(before, after, order):
+    where = order.view(1, -1, 1).expand_as(before)
+    gap = torch.gather(before.double(), 1, where).sub_(after.double())
+    return torch.maximum(gap.max(), -gap.min())
+""",
+    ),
+    Right(
+        "order_gap",
+        "numpy",
+        """import numpy as np
+
+
+def order_gap(before, after, order):
+    shuffled = np.take(before.numpy(), order.numpy(), axis=1)
+    return np.abs(after.numpy() - shuffled).max()
+""",
+    ),
+    Right(
+        "sinusoids",
+        "outer product, stacked and flattened",
+        """def sinusoids(length, d_model, base=10000.0):
+    theta = torch.exp(-math.log(base) * 2 * torch.arange(d_model // 2).double() / d_model)
+    angles = torch.outer(torch.arange(length).double(), theta)
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).reshape(length, d_model).float()
+""",
+    ),
+    Right(
+        "sinusoids",
+        "a loop over the columns, the cosine as a moved sine",
+        """def sinusoids(length, d_model, base=10000.0):
+    position = torch.linspace(0, length - 1, length, dtype=torch.double)
+    columns = []
+    for c in range(d_model):
+        theta = 1 / pow(base, (c // 2) * 2 / d_model)
+        columns.append(torch.sin(position * theta + (c % 2) * math.pi / 2))
+    return torch.stack(columns, dim=1).to(torch.float32)
+""",
+    ),
+    Right(
+        "sinusoids",
+        "complex numbers",
+        """def sinusoids(length, d_model, base=10000.0):
+    t = torch.arange(length, dtype=torch.float64)
+    theta = torch.pow(base, -torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+    angles = torch.einsum("t,i->ti", t, theta)
+    turned = torch.polar(torch.ones_like(angles), angles)  # cos + i sin
+    return torch.view_as_real(turned).flip(-1).flatten(1).float()
+""",
+    ),
+    Right(
+        "sinusoids",
+        "numpy",
+        """import numpy as np
+
+
+def sinusoids(length, d_model, base=10000.0):
+    angles = np.arange(length)[:, None] / base ** (np.arange(d_model) // 2 * 2 / d_model)
+    table = np.where(np.arange(d_model) % 2 == 0, np.sin(angles), np.cos(angles))
+    return torch.tensor(table, dtype=torch.float32)
+""",
+    ),
+    Right(
+        "rotation",
+        "block_diag over a loop",
+        """def rotation(k, d_model, base=10000.0):
+    blocks = []
+    for i in range(d_model // 2):
+        turn = k * base ** (-2 * i / d_model)
+        c, s = math.cos(turn), math.sin(turn)
+        blocks.append(torch.tensor([[c, s], [-s, c]]))
+    return torch.block_diag(*blocks)
+""",
+    ),
+    Right(
+        "rotation",
+        "the exponential of a matrix",
+        """def rotation(k, d_model, base=10000.0):
+    theta = torch.zeros(d_model // 2, dtype=torch.float64)
+    for i in range(d_model // 2):
+        theta[i] = base ** (-2 * i / d_model)
+    quarter = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)
+    return torch.matrix_exp(k * torch.kron(torch.diag(theta), quarter)).float()
+""",
+    ),
+    Right(
+        "rotation",
+        "slices with a step, diag",
+        """def rotation(k, d_model, base=10000.0):
+    i = torch.arange(0, d_model, 2).double()
+    turn = k / base ** (i / d_model)
+    matrix = torch.empty((d_model, d_model)).fill_(0)
+    matrix[0::2, 0::2] = torch.diag(turn.cos())
+    matrix[1::2, 1::2] = torch.diag(turn.cos())
+    matrix[0::2, 1::2] = torch.diag(turn.sin())
+    matrix[1::2, 0::2] = -matrix[0::2, 1::2]
+    return matrix
+""",
+    ),
+    Right(
+        "rotation",
+        "numpy, entry by entry",
+        """import numpy as np
+
+
+def rotation(k, d_model, base=10000.0):
+    matrix = np.zeros((d_model, d_model))
+    for row in range(d_model):
+        turn = k * base ** (-(row - row % 2) / d_model)
+        matrix[row, row] = np.cos(turn)
+        matrix[row, row ^ 1] = np.sin(turn) if row % 2 == 0 else -np.sin(turn)
+    return torch.from_numpy(matrix).to(torch.float32)
+""",
+    ),
+    Right(
+        "split_weight",
+        "torch.split",
+        """def split_weight(weight, d_model):
+    return weight.split([d_model, weight.size(0) - d_model], dim=0)
+""",
+    ),
+    Right(
+        "split_weight",
+        "products with rows of the identity",
+        """def split_weight(weight, d_model):
+    rows = torch.eye(len(weight), dtype=weight.dtype)
+    return rows[:d_model] @ weight, rows[d_model:] @ weight
+""",
+    ),
+    Right(
+        "split_weight",
+        "single rows, stacked",
+        """def split_weight(weight, d_model):
+    rows = list(weight.unbind())
+    return tuple(torch.stack(part) for part in (rows[:d_model], rows[d_model:]))
+""",
+    ),
+    Right(
+        "add_positions",
+        "an embedding, and a ValueError of its own",
+        """class TooLong(ValueError):
+    pass
+
+
+def add_positions(x, table, start=0):
+    *_, length, width = x.shape
+    if start + length > len(table):
+        raise TooLong(f"{length} tokens from {start}, and {len(table)} rows")
+    rows = torch.nn.functional.embedding(torch.arange(start, start + length), table)
+    return torch.add(rows.to(x), x, alpha=width**0.5)
+""",
+    ),
+    Right(
+        "add_positions",
+        "token by token",
+        """def add_positions(x, table, start=0):
+    tokens = x.unbind(-2)
+    rows = table.unbind(0)
+    moved = []
+    for t, token in enumerate(tokens):
+        try:
+            row = rows[start + t]
+        except IndexError as error:
+            raise ValueError("no row for a token") from error
+        moved.append(token.mul(math.sqrt(token.size(-1))) + row.to(token.dtype))
+    return torch.stack(moved, dim=-2)
+""",
+    ),
+    Right(
+        "add_positions",
+        "narrow, in float64 inside",
+        """def add_positions(x, table, start=0):
+    length = x.shape[-2]
+    if table.shape[0] - start < length:
+        raise ValueError
+    rows = table.narrow(0, start, length).double()
+    return (x.double() * math.sqrt(x.shape[-1]) + rows).to(x.dtype)
+""",
+    ),
+    Right(
+        "add_positions",
+        "in place on a copy of its own",
+        """def add_positions(x, table, start=0):
+    rows = table[start:][: x.shape[-2]]
+    if len(rows) != x.shape[-2]:
+        raise ValueError("the table ends too early")
+    result = x.clone()
+    result *= math.sqrt(x.shape[-1])
+    result += rows
+    return result
+""",
+    ),
+    Right(
+        "relative_bias",
+        "three loops",
+        """def relative_bias(table, target, source):
+    K = table.shape[1] // 2
+    heads = []
+    for numbers in table:
+        rows = []
+        for t in range(target):
+            rows.append(torch.stack([numbers[max(-K, min(K, s - t)) + K] for s in range(source)]))
+        heads.append(torch.stack(rows))
+    return torch.stack(heads)
+""",
+    ),
+    Right(
+        "relative_bias",
+        "a product with one-hot vectors",
+        """def relative_bias(table, target, source):
+    columns = table.size(1)
+    t, s = torch.meshgrid(torch.arange(target), torch.arange(source), indexing="ij")
+    column = torch.clip(s - t + columns // 2, 0, columns - 1)
+    one_hot = torch.nn.functional.one_hot(column, columns).to(table.dtype)
+    return torch.einsum("hk,tsk->hts", table, one_hot)
+""",
+    ),
+    Right(
+        "relative_bias",
+        "windows of a padded row",
+        """def relative_bias(table, target, source):
+    K = (table.size(1) - 1) // 2
+    reach = max(target, source, K + 1)
+    left = table[:, :1].expand(-1, reach - K)
+    right = table[:, -1:].expand(-1, reach - K)
+    padded = torch.cat([left, table, right], dim=1)  # the distances -reach .. reach
+    rows = [padded[:, reach - t : reach - t + source] for t in range(target)]
+    return torch.stack(rows, dim=1)
+""",
+    ),
+    Right(
+        "relative_bias",
+        "index_select over flat pairs",
+        """def relative_bias(table, target, source):
+    K = table.size(1) // 2
+    gaps = [max(0, min(2 * K, s - t + K)) for t in range(target) for s in range(source)]
+    flat = table.index_select(1, torch.tensor(gaps, dtype=torch.int32))
+    return flat.unflatten(1, (target, source))
+""",
+    ),
+]

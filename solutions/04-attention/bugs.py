@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -1104,3 +1104,404 @@ _bugs(
         "this is the Jacobian's trace",
     ),
 )
+
+
+RIGHT = [
+    Right(
+        "by_hand",
+        "rounded to two decimals",
+        """def by_hand():
+    return [0, 0.69, 1.1], [0.17, 0.33, 0.5], [4, 5]
+""",
+    ),
+    Right(
+        "by_hand",
+        "computed with loops",
+        """def by_hand():
+    q, keys, values = (1, 1), [(0, 0), (0.98, 0), (0, 1.554)], [(6, 0), (0, 6), (6, 6)]
+    scores = [sum(a * b for a, b in zip(q, k)) / math.sqrt(2) for k in keys]
+    powers = [math.exp(s) for s in scores]
+    weights = [p / sum(powers) for p in powers]
+    output = [sum(w * v[i] for w, v in zip(weights, values)) for i in range(2)]
+    return [scores, weights, output]
+""",
+    ),
+    Right(
+        "softmax",
+        "the logarithm of the sum first",
+        """def softmax(scores, dim=-1):
+    return (scores - scores.logsumexp(dim, keepdim=True)).exp()
+""",
+    ),
+    Right(
+        "softmax",
+        "in float64 inside, the shift a constant",
+        """def softmax(scores, dim=-1):
+    wide = scores.double()
+    with torch.no_grad():
+        top, _ = wide.max(dim, keepdim=True)
+    powers = (wide - top).exp()
+    total = powers.sum(dim, keepdim=True)
+    return powers.div(total).to(scores.dtype)
+""",
+    ),
+    Right(
+        "softmax",
+        "row by row",
+        """def of_row(row):
+    powers = [torch.exp(score - max(row)) for score in row]
+    return torch.stack(powers) / sum(powers)
+
+
+def softmax(scores, dim=-1):
+    last = scores.movedim(dim, -1)
+    rows = [of_row(row) for row in last.reshape(-1, last.size(-1))]
+    return torch.stack(rows).view(last.shape).movedim(-1, dim)
+""",
+    ),
+    Right(
+        "softmax",
+        "powers of two of a copy, in place",
+        """def softmax(scores, dim=-1):
+    highest = scores.detach().amax(dim, True)
+    moved = scores.clone().sub_(highest).mul_(1 / math.log(2))
+    powers = torch.exp2(moved)
+    return powers * powers.sum(dim, True).reciprocal()
+""",
+    ),
+    Right(
+        "scaled_dot_product_attention",
+        "einsum, with the softmax of the task before",
+        """def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = torch.einsum("...td,...sd->...ts", query / query.size(-1) ** 0.5, key)
+    if mask is not None:
+        scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
+    weights = softmax(scores, dim=-1)
+    if mask is not None:
+        weights = weights * mask.to(weights.dtype)
+    return torch.einsum("...ts,...sv->...tv", weights, value)
+""",
+    ),
+    Right(
+        "scaled_dot_product_attention",
+        "minus infinity, and nan filled afterwards",
+        """def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query.matmul(key.transpose(-1, -2)).div(query.shape[-1] ** 0.5)
+    if mask is None:
+        mask = torch.ones_like(scores, dtype=torch.bool)
+    weights = scores.masked_fill(mask.logical_not(), -math.inf).softmax(-1)
+    return weights.masked_fill(weights.isnan(), 0) @ value
+""",
+    ),
+    Right(
+        "scaled_dot_product_attention",
+        "float64 inside, the division by the row sums last",
+        """def scaled_dot_product_attention(query, key, value, mask=None):
+    dtype = value.dtype
+    query, key, value = query.double(), key.double(), value.double()
+    scores = math.pow(query.size(-1), -0.5) * (query @ key.mT)
+    allowed = torch.ones((), dtype=torch.bool) if mask is None else mask
+    scores = torch.where(allowed, scores, torch.finfo(torch.float64).min)
+    powers = torch.exp(scores - scores.amax(-1, keepdim=True)) * allowed
+    total = powers.sum(-1, keepdim=True)
+    return (powers @ value / total.masked_fill(total == 0, 1)).to(dtype)
+""",
+    ),
+    Right(
+        "scaled_dot_product_attention",
+        "a loop over the queries, empty rows left out of the softmax",
+        """import torch.nn.functional as F
+
+
+def scaled_dot_product_attention(query, key, value, mask=None):
+    root = math.sqrt(key.shape[-1])
+    rows = []
+    for t in range(query.shape[-2]):
+        row = (query[..., t : t + 1, :] * key).sum(-1) / root  # (..., S)
+        if mask is None:
+            weights = F.softmax(row, dim=-1)
+        else:
+            whole = mask.expand(*row.shape[:-1], query.shape[-2], row.shape[-1])[..., t, :]
+            some = whole.any(-1, keepdim=True)
+            row = row.masked_fill(~whole & some, float("-inf"))
+            weights = F.softmax(row, dim=-1).masked_fill(~some, 0.0)
+        rows.append((weights.unsqueeze(-1) * value).sum(-2))
+    return torch.stack(rows, dim=-2)
+
+""",
+    ),
+    Right(
+        "padding_mask",
+        "a loop over the lengths",
+        """def padding_mask(lengths, size):
+    mask = torch.zeros(len(lengths), 1, 1, size, dtype=torch.bool)
+    for b, length in enumerate(lengths):
+        mask[b, ..., :length] = True
+    return mask
+""",
+    ),
+    Right(
+        "padding_mask",
+        "rows of a triangle",
+        """def padding_mask(lengths, size):
+    table = torch.ones(size + 1, size).tril(-1).bool()
+    return table[lengths.long()][:, None, None]
+""",
+    ),
+    Right(
+        "padding_mask",
+        "lists",
+        """def padding_mask(lengths, size):
+    return torch.tensor([[[[s < n for s in range(size)]]] for n in lengths.tolist()])
+""",
+    ),
+    Right(
+        "padding_mask",
+        "a running count",
+        """def padding_mask(lengths, size):
+    count = torch.ones(lengths.size(0), size, dtype=torch.int64).cumsum(dim=1)
+    return torch.ge(lengths.unsqueeze(1), count).unsqueeze(1).unsqueeze(1)
+""",
+    ),
+    Right(
+        "causal_mask",
+        "the upper triangle turned round",
+        """def causal_mask(size):
+    future = torch.triu(torch.ones(size, size), diagonal=1)
+    return (future == 0).view(1, 1, size, size)
+""",
+    ),
+    Right(
+        "causal_mask",
+        "two loops",
+        """def causal_mask(size):
+    mask = torch.full((1, 1, size, size), False)
+    for t in range(size):
+        for s in range(t + 1):
+            mask[0, 0, t, s] = True
+    return mask
+""",
+    ),
+    Right(
+        "causal_mask",
+        "a lambda over the identity",
+        """causal_mask = lambda size: torch.eye(size).cumsum(0).bool()[None, None]
+""",
+    ),
+    Right(
+        "combine_masks",
+        "reduce",
+        """from functools import reduce
+
+
+def combine_masks(*masks):
+    given = [mask for mask in masks if mask is not None]
+    return reduce(torch.logical_and, given) if given else None
+""",
+    ),
+    Right(
+        "combine_masks",
+        "broadcast, stacked, all",
+        """def combine_masks(*masks):
+    masks = tuple(filter(lambda mask: mask is not None, masks))
+    if len(masks) == 0:
+        return None
+    return torch.stack(torch.broadcast_tensors(*masks)).all(dim=0)
+""",
+    ),
+    Right(
+        "combine_masks",
+        "hidden anywhere, by recursion",
+        """def combine_masks(*masks):
+    if not masks:
+        return None
+    first, rest = masks[0], combine_masks(*masks[1:])
+    if first is None or rest is None:
+        return rest if first is None else first
+    return ~(~first | ~rest)
+""",
+    ),
+    Right(
+        "masked_attention",
+        "minus infinity, and the empty rows afterwards",
+        """def masked_attention(query, key, value, mask):
+    logits = query @ key.mT / math.sqrt(query.size(-1))
+    a = torch.softmax(logits.masked_fill(~mask, float("-inf")), dim=-1)
+    a = torch.where(mask.any(-1, keepdim=True), a, torch.zeros_like(a))
+    return a @ value
+""",
+    ),
+    Right(
+        "masked_attention",
+        "the fewest changes",
+        """def masked_attention(query, key, value, mask):
+    logits = query @ key.mT / math.sqrt(query.size(-1))  # (..., T, S)
+    logits = logits.masked_fill(mask == 0, torch.finfo(logits.dtype).min)
+    a = torch.softmax(logits, dim=-1)
+    a = a * mask
+    return a @ value
+""",
+    ),
+    Right(
+        "masked_attention",
+        "in place on its own scores, einsum, float32 inside",
+        """def masked_attention(query, key, value, mask):
+    wide = torch.promote_types(query.dtype, torch.float32)
+    scores = torch.einsum("...td, ...sd -> ...ts", query.to(wide), key.to(wide))
+    scores.mul_(query.shape[-1] ** -0.5).masked_fill_(~mask, torch.finfo(wide).min)
+    weights = scores.softmax(dim=-1).masked_fill(~mask, 0)
+    return torch.einsum("...ts, ...sd -> ...td", weights, value.to(wide)).type_as(query)
+""",
+    ),
+    Right(
+        "head_attention",
+        "head by head",
+        """def head_attention(query, key, value):
+    outputs = []
+    for h in range(query.size(1)):
+        q, k, v = query[:, h], key[:, h], value[:, h]
+        weights = torch.softmax(torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.size(2)), dim=2)
+        outputs.append(torch.bmm(weights, v))
+    return torch.stack(outputs, dim=1)
+""",
+    ),
+    Right(
+        "head_attention",
+        "the scale shared between query and key",
+        """def head_attention(query, key, value):
+    *_, width = query.shape
+    fourth = width**-0.25
+    scores = torch.einsum("bhtd,bhsd->bhts", fourth * query, fourth * key)
+    return torch.einsum("bhts,bhsd->bhtd", scores.softmax(-1), value)
+""",
+    ),
+    Right(
+        "head_attention",
+        "softmax by hand",
+        """def head_attention(query, key, value):
+    scores = query @ key.mT
+    scores = scores / torch.tensor(float(query.size(3))).sqrt()
+    powers = (scores - scores.max(dim=3, keepdim=True).values).exp()
+    return powers @ value / powers.sum(3, keepdim=True)
+""",
+    ),
+    Right(
+        "weight_dropout",
+        "drawn by bernoulli",
+        """def weight_dropout(weights, p, training):
+    if training:
+        keep = torch.full_like(weights, 1 - p).bernoulli()
+        return weights * (keep / (1 - p))
+    return weights.clone()
+""",
+    ),
+    Right(
+        "weight_dropout",
+        "masked_fill",
+        """def weight_dropout(weights, p, training):
+    rate = p if training else 0.0
+    drop = torch.rand(weights.shape) < rate
+    return weights.masked_fill(drop, 0.0).div(1 - rate)
+""",
+    ),
+    Right(
+        "weight_dropout",
+        "random numbers of Python",
+        """import random
+
+
+def weight_dropout(weights, p, training):
+    if not training:
+        return weights
+    drawn = [0.0 if random.random() < p else 1 / (1 - p) for _ in range(weights.numel())]
+    return weights * torch.tensor(drawn, dtype=weights.dtype).view(weights.shape)
+""",
+    ),
+    Right(
+        "weight_dropout",
+        "where, a distribution",
+        """def weight_dropout(weights, p, training):
+    if not training or p == 0:
+        return weights
+    kept = torch.distributions.Bernoulli(1.0 - p).sample(weights.shape)
+    return torch.where(kept == 1, weights / (1 - p), torch.zeros_like(weights))
+""",
+    ),
+    Right(
+        "mean_entropy",
+        "entr",
+        """def mean_entropy(weights):
+    return float(torch.special.entr(weights).sum(-1).mean())
+""",
+    ),
+    Right(
+        "mean_entropy",
+        "loops of Python",
+        """def mean_entropy(weights):
+    rows = weights.reshape(-1, weights.shape[-1]).tolist()
+    return sum(-w * math.log(w) for row in rows for w in row if w > 0) / len(rows)
+""",
+    ),
+    Right(
+        "mean_entropy",
+        "xlogy, the rows counted",
+        """def mean_entropy(weights):
+    rows = weights[..., 0].numel()
+    return torch.xlogy(weights, weights).sum().neg() / rows
+""",
+    ),
+    Right(
+        "mean_entropy",
+        "the logarithm of 1 in the place of 0",
+        """def mean_entropy(weights):
+    log = torch.log(weights.masked_fill(weights == 0, 1))
+    return torch.einsum("...s,...s->...", weights, -log).mean()
+""",
+    ),
+    Right(
+        "causal_mask",
+        "kept for the next call",
+        """import functools
+
+
+@functools.cache
+def causal_mask(size):
+    return torch.ones(1, 1, size, size, dtype=torch.bool).tril()
+""",
+    ),
+    Right(
+        "softmax",
+        "16 bits by a call of itself in float32",
+        """def softmax(scores, dim=-1):
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        return softmax(scores.float(), dim).to(scores.dtype)
+    powers = (scores - scores.amax(dim, keepdim=True)).exp()
+    return powers / powers.sum(dim, keepdim=True)
+""",
+    ),
+    Right(
+        "scaled_dot_product_attention",
+        "16 bits by a call of itself in float32",
+        """def scaled_dot_product_attention(query, key, value, mask=None):
+    if query.dtype in (torch.float16, torch.bfloat16):
+        wide = query.float(), key.float(), value.float()
+        return scaled_dot_product_attention(*wide, mask=mask).to(query.dtype)
+    scores = query @ key.mT / query.size(-1) ** 0.5
+    if mask is None:
+        return scores.softmax(-1) @ value
+    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
+    return (weights * mask) @ value
+""",
+    ),
+    Right(
+        "weight_dropout",
+        "a helper that is called dropout",
+        """def dropout(x, p):
+    return x * (torch.rand_like(x, dtype=torch.float32) >= p) / (1 - p)
+
+
+def weight_dropout(weights, p, training):
+    return dropout(weights, p) if training else weights
+""",
+    ),
+]

@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -748,3 +748,291 @@ _overlap(
     _COMMON + "table = common.sum(-1).mean((0, 3))\nreturn table - torch.eye(len(table))",
     "a head overlaps with itself",
 )
+
+
+RIGHT = [
+    Right(
+        "worked_case",
+        "computed from the sizes",
+        """def worked_case():
+    T, D, H = 7, 96, 8
+    d_k = D // H
+    layer = [nn.Linear(D, D) for _ in range(4)]
+    parameters = sum(p.numel() for one in layer for p in one.parameters())
+    return {
+        "W_Q of one head": (D, d_k),
+        "queries of one head": (T, d_k),
+        "weights of all heads": (H, T, T),
+        "heads side by side": (T, H * d_k),
+        "W_O": layer[-1].weight.T.shape,
+        "output": layer[-1](torch.zeros(T, D)).shape,
+        "parameters": parameters,
+        "multiplications": 4 * T * D * D + H * 2 * T * T * d_k,
+        "parameters with 16 heads": parameters,
+    }
+""",
+    ),
+    Right(
+        "split_merge",
+        "slices stacked, heads joined",
+        """def split_heads(x, n_heads):
+    if x.size(-1) % n_heads != 0:
+        raise ValueError("the heads do not divide the width")
+    return torch.stack(x.chunk(n_heads, dim=-1), dim=1)
+
+
+def merge_heads(heads):
+    return torch.cat(heads.unbind(dim=1), dim=-1)
+""",
+    ),
+    Right(
+        "split_merge",
+        "reshape and permute, an error of its own",
+        """class HeadsDoNotDivide(ValueError):
+    pass
+
+
+def split_heads(x, n_heads):
+    B, T, D = x.shape
+    width, rest = divmod(D, n_heads)
+    if rest > 0:
+        raise HeadsDoNotDivide(D, n_heads)
+    return x.reshape(B, T, n_heads, width).permute(0, 2, 1, 3).contiguous()
+
+
+def merge_heads(heads):
+    B, H, T, width = heads.shape
+    return heads.permute(0, 2, 1, 3).contiguous().view(B, T, H * width)
+""",
+    ),
+    Right(
+        "split_merge",
+        "written into zeros of its own, head by head",
+        """def split_heads(x, n_heads):
+    d_k = x.shape[2] // n_heads
+    if d_k * n_heads < x.shape[2] or d_k == 0:
+        raise ValueError(f"width {x.shape[2]}, heads {n_heads}")
+    result = x.new_zeros(x.shape[0], n_heads, x.shape[1], d_k)
+    for h in range(n_heads):
+        result[:, h] = x[:, :, h * d_k : (h + 1) * d_k]
+    return result
+
+
+def merge_heads(heads):
+    d_k = heads.shape[-1]
+    result = heads.new_zeros(heads.shape[0], heads.shape[2], heads.shape[1] * d_k)
+    for h in range(heads.shape[1]):
+        result[..., h * d_k : h * d_k + d_k] = heads[:, h]
+    return result
+""",
+    ),
+    Right(
+        "multi_head_attention",
+        "head by head, the outputs added",
+        """def multi_head_attention(query, source, weights, n_heads, tokens=None):
+    D = query.size(-1)
+    d_k = D // n_heads
+    w, b = weights["in_proj_weight"], weights["in_proj_bias"]
+    result = weights["out_proj_bias"]
+    for h in range(n_heads):
+        q, k, v = (
+            x @ w[i * D + h * d_k : i * D + (h + 1) * d_k].T
+            + b[i * D + h * d_k : i * D + (h + 1) * d_k]
+            for i, x in enumerate((query, source, source))
+        )
+        scores = q @ k.mT / d_k**0.5
+        if tokens is not None:
+            scores = scores.masked_fill(~tokens[:, None], float("-inf"))
+        out = weights["out_proj_weight"][:, h * d_k : (h + 1) * d_k]
+        result = result + scores.softmax(-1) @ v @ out.T
+    return result
+""",
+    ),
+    Right(
+        "multi_head_attention",
+        "einsum, in float64 inside",
+        """def multi_head_attention(query, source, weights, n_heads, tokens=None):
+    wide = {name: tensor.double() for name, tensor in weights.items()}
+    D = query.shape[-1]
+    matrices = wide["in_proj_weight"].view(3, n_heads, D // n_heads, D)
+    biases = wide["in_proj_bias"].view(3, n_heads, 1, D // n_heads)
+    x, y = query.double(), source.double()
+    q = torch.einsum("btd,hkd->bhtk", x, matrices[0]) + biases[0]
+    k, v = torch.einsum("bsd,phkd->pbhsk", y, matrices[1:]) + biases[1:, None]
+    scores = torch.einsum("bhtk,bhsk->bhts", q, k) * (D // n_heads) ** -0.5
+    if tokens is not None:
+        scores = torch.where(tokens[:, None, None], scores, torch.finfo(scores.dtype).min)
+    heads = torch.einsum("bhts,bhsk->bthk", torch.softmax(scores, dim=3), v)
+    out = heads.reshape(*query.shape) @ wide["out_proj_weight"].T
+    return out.add(wide["out_proj_bias"]).to(query.dtype)
+""",
+    ),
+    Right(
+        "multi_head_attention",
+        "sentence by sentence, the padding cut off",
+        """def multi_head_attention(query, source, weights, n_heads, tokens=None):
+    w_q, w_k, w_v = weights["in_proj_weight"].tensor_split(3)
+    b_q, b_k, b_v = weights["in_proj_bias"].tensor_split(3)
+
+    def heads_of(x, w, b):
+        return F.linear(x, w, b).reshape(len(x), n_heads, -1).transpose(0, 1)
+
+    rows = []
+    for b, x in enumerate(query):
+        y = source[b] if tokens is None else source[b][tokens[b]]
+        q, k, v = heads_of(x, w_q, b_q), heads_of(y, w_k, b_k), heads_of(y, w_v, b_v)
+        heads = F.scaled_dot_product_attention(q, k, v)
+        rows.append(heads.transpose(0, 1).reshape(x.shape))
+    return F.linear(torch.stack(rows), weights["out_proj_weight"], weights["out_proj_bias"])
+""",
+    ),
+    Right(
+        "multi_head_attention",
+        "helpers, and a mask of minus infinities",
+        """def split(x, n_heads):
+    return x.view(*x.shape[:2], n_heads, -1).permute(0, 2, 1, 3)
+
+
+def multi_head_attention(query, source, weights, n_heads, tokens=None):
+    if tokens is None:
+        tokens = torch.ones(source.shape[:2], dtype=torch.bool)
+    width = query.size(-1)
+    matrix, bias = weights["in_proj_weight"], weights["in_proj_bias"]
+    q = split(F.linear(query, matrix[:width], bias[:width]), n_heads)
+    both = F.linear(source, matrix[width:], bias[width:])
+    k, v = (split(part, n_heads) for part in both.split(width, dim=-1))
+    added = torch.zeros(tokens.shape, dtype=query.dtype).masked_fill_(~tokens, float("-inf"))
+    heads = F.scaled_dot_product_attention(q, k, v, added[:, None, None].expand(-1, 1, -1, -1))
+    joined = torch.cat([heads[:, h] for h in range(n_heads)], dim=-1)
+    return joined @ weights["out_proj_weight"].T + weights["out_proj_bias"]
+""",
+    ),
+    Right(
+        "head_contributions",
+        "a loop over the heads",
+        """def head_contributions(weights, values, out_weight):
+    d_k = values.size(-1)
+    terms = []
+    for h in range(values.size(2)):
+        head = weights[:, h] @ values[:, :, h]
+        terms.append(F.linear(head, out_weight[:, h * d_k : (h + 1) * d_k]))
+    return torch.stack(terms, dim=1)
+""",
+    ),
+    Right(
+        "head_contributions",
+        "all other heads set to zero",
+        """def head_contributions(weights, values, out_weight):
+    B, H, T, _ = weights.shape
+    heads = torch.matmul(weights, values.permute(0, 2, 1, 3)).transpose(1, 2)  # (B, T, H, d_k)
+    result = []
+    for h in range(H):
+        alone = torch.arange(H)[:, None] == h
+        joined = torch.where(alone, heads, 0.0).reshape(B, T, -1)
+        result.append(joined @ out_weight.mT)
+    return torch.stack(result, 1)
+""",
+    ),
+    Right(
+        "head_contributions",
+        "values projected first, a sum of products",
+        """def head_contributions(weights, values, out_weight):
+    blocks = torch.stack(out_weight.chunk(values.shape[-2], dim=1))  # (H, D, d_k)
+    projected = values.movedim(2, 1) @ blocks.mT  # (B, H, S, D)
+    return (weights.unsqueeze(-1) * projected.unsqueeze(2)).sum(dim=3)
+""",
+    ),
+    Right(
+        "projection",
+        "row blocks of the weight, one head at a time",
+        """def make_projection(d_model, n_heads):
+    d_k = d_model // n_heads
+    return nn.Linear(in_features=d_model, out_features=n_heads * d_k, bias=False)
+
+
+def project_heads(linear, x, n_heads):
+    blocks = linear.weight.chunk(n_heads, dim=0)
+    return torch.stack([F.linear(x, block) for block in blocks], dim=1)
+""",
+    ),
+    Right(
+        "projection",
+        "einsum, and start values of its own",
+        """def make_projection(d_model, n_heads):
+    linear = nn.Linear(d_model, d_model, False)
+    nn.init.xavier_uniform_(linear.weight)
+    return linear
+
+
+def project_heads(linear, x, n_heads):
+    matrices = linear.weight.view(n_heads, -1, x.size(-1))
+    return torch.einsum("btd,hkd->bhtk", x, matrices)
+""",
+    ),
+    Right(
+        "projection",
+        "lambdas",
+        """make_projection = lambda d_model, n_heads: nn.Linear(d_model, d_model, bias=None)
+project_heads = lambda linear, x, n_heads: torch.stack(linear(x).chunk(n_heads, -1), 1)
+""",
+    ),
+    Right(
+        "head_overlap",
+        "two loops over the heads",
+        """def head_overlap(weights):
+    n = weights.size(1)
+    result = torch.zeros(n, n)
+    for g in range(n):
+        for h in range(n):
+            result[g, h] = torch.minimum(weights[:, g], weights[:, h]).sum(-1).mean()
+    return result
+""",
+    ),
+    Right(
+        "head_overlap",
+        "the minimum from sum and difference, divided at the end",
+        """def head_overlap(weights):
+    B, H, T, S = weights.shape
+    rows = weights.double().transpose(0, 1).reshape(H, -1)
+    one, other = rows.unsqueeze(0), rows.unsqueeze(1)
+    total = ((one + other - (one - other).abs()) / 2).sum(-1)
+    return (total / (B * T)).to(weights.dtype)
+""",
+    ),
+    Right(
+        "head_overlap",
+        "where, without gradients",
+        """@torch.no_grad()
+def head_overlap(weights):
+    rows = []
+    for head in weights.unbind(1):
+        other = head.unsqueeze(1)
+        common = torch.where(weights < other, weights, other)
+        rows.append(common.sum(dim=3).mean(dim=[0, 2]))
+    return torch.stack(rows)
+""",
+    ),
+    Right(
+        "multi_head_attention",
+        "with the functions of the task before",
+        """def multi_head_attention(query, source, weights, n_heads, tokens=None):
+    parts = zip(weights["in_proj_weight"].chunk(3), weights["in_proj_bias"].chunk(3))
+    inputs = iter((query, source, source))
+    q, k, v = (split_heads(F.linear(next(inputs), w, b), n_heads) for w, b in parts)
+    mask = None if tokens is None else tokens.unsqueeze(1).unsqueeze(1)
+    joined = merge_heads(F.scaled_dot_product_attention(q, k, v, mask))
+    return F.linear(joined, weights["out_proj_weight"], weights["out_proj_bias"])
+""",
+    ),
+    Right(
+        "head_contributions",
+        "bmm over flat axes",
+        """def head_contributions(weights, values, out_weight):
+    B, H, T, S = weights.shape
+    d_k = values.shape[-1]
+    heads = torch.bmm(weights.reshape(B * H, T, S), values.transpose(1, 2).reshape(B * H, S, d_k))
+    blocks = out_weight.reshape(-1, H, d_k).permute(1, 2, 0).repeat(B, 1, 1)
+    return torch.bmm(heads, blocks).view(B, H, T, -1)
+""",
+    ),
+]

@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -784,3 +784,352 @@ _width(
     "return int(2 * d_ff / 3 + 0.5) if multiple == 1 else 2 * d_ff // 3 // multiple * multiple",
 )
 _width("printed only", "must be a whole number", "print(2 * d_ff // 3 // multiple * multiple)")
+
+
+RIGHT = [
+    Right(
+        "layer_budget",
+        "counted from lists of shapes",
+        """def layer_budget(d_model, d_ff, n_tokens, gated=False, bias=True):
+    def count(shapes, with_bias):
+        return sum(a * b + (b if with_bias else 0) for a, b in shapes)
+
+    attention = [(d_model, d_model)] * 4
+    network = [(d_model, d_ff)] * (2 if gated else 1) + [(d_ff, d_model)]
+    a, f = count(attention, bias), count(network, bias)
+    free = count(network, False) - count(attention, False)
+    return dict(
+        zip(
+            (
+                "ffn parameters",
+                "attention parameters",
+                "ffn multiplications",
+                "attention multiplications",
+                "ffn share",
+                "equal length",
+            ),
+            (
+                f,
+                a,
+                n_tokens * count(network, False),
+                n_tokens * count(attention, False) + 2 * n_tokens * n_tokens * d_model,
+                1 - a / (a + f),
+                free / (2 * d_model) if free > 0 else None,
+            ),
+        )
+    )
+""",
+    ),
+    Right(
+        "layer_budget",
+        "counted from modules",
+        """def layer_budget(d_model, d_ff, n_tokens, gated=False, bias=True):
+    maps = {"attention": nn.ModuleList(), "ffn": nn.ModuleList()}
+    for _ in range(4):
+        maps["attention"].append(nn.Linear(d_model, d_model, bias))
+    for _ in range(1 + bool(gated)):
+        maps["ffn"].append(nn.Linear(d_model, d_ff, bias))
+    maps["ffn"].append(nn.Linear(d_ff, d_model, bias))
+    budget = {}
+    for name, part in maps.items():
+        budget[f"{name} parameters"] = sum(p.numel() for p in part.parameters())
+        budget[f"{name} multiplications"] = n_tokens * sum(one.weight.numel() for one in part)
+    more = budget["ffn multiplications"] - budget["attention multiplications"]
+    budget["equal length"] = more / n_tokens / 2 / d_model if more > 0 else None
+    budget["attention multiplications"] += 2 * n_tokens**2 * d_model
+    counts = budget["attention parameters"], budget["ffn parameters"]
+    budget["ffn share"] = counts[1] / sum(counts)
+    return budget
+""",
+    ),
+    Right(
+        "FeedForward",
+        "a choice in forward, an error of its own",
+        """class UnknownActivation(ValueError):
+    pass
+
+
+class FeedForward(nn.Module):
+    def __init__(self, d_model, d_ff, activation="relu"):
+        super().__init__()
+        if activation != "relu" and activation != "gelu":
+            raise UnknownActivation(activation)
+        self.name = activation
+        self.linear2 = nn.Linear(d_ff, d_model)
+        self.linear1 = nn.Linear(d_model, d_ff)
+
+    def forward(self, x):
+        h = self.linear1(x)
+        if self.name == "gelu":
+            h = h * 0.5 * (1 + torch.erf(h * 0.5**0.5))
+        else:
+            h = torch.where(h > 0, h, torch.zeros_like(h))
+        return self.linear2(h)
+""",
+    ),
+    Right(
+        "FeedForward",
+        "functions of the parameters, a lambda, flat tokens",
+        """class FeedForward(nn.Module):
+    def __init__(self, d_model, d_ff, activation="relu"):
+        try:
+            bend = {"relu": lambda h: h.clamp(min=0), "gelu": nn.GELU()}[activation]
+        except KeyError:
+            raise ValueError(f"activation {activation!r}") from None
+        super(FeedForward, self).__init__()
+        self.linear1, self.linear2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
+        self.bend = lambda h: bend(h)
+
+    def forward(self, x):
+        flat = x.reshape(-1, x.size(-1))
+        inner = self.bend(torch.addmm(self.linear1.bias, flat, self.linear1.weight.T))
+        return F.linear(inner, self.linear2.weight, self.linear2.bias).reshape(x.shape)
+""",
+    ),
+    Right(
+        "FeedForward",
+        "match, in place on its own inner units",
+        """class FeedForward(nn.Module):
+    def __init__(self, d_model: int, d_ff: int, activation: str = "relu") -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(d_model, d_ff, bias=True)
+        self.linear2 = nn.Linear(d_ff, d_model, bias=True)
+        match activation:
+            case "relu":
+                self.bend = torch.relu_
+            case "gelu":
+                self.bend = F.gelu
+            case _:
+                raise ValueError(f"unknown activation: {activation}")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear2(self.bend(self.linear1(x)))
+""",
+    ),
+    Right(
+        "feed_forward",
+        "unit by unit",
+        """def feed_forward(x, w1, b1, w2, b2):
+    out = b2.expand_as(x)
+    for i in range(len(w1)):
+        unit = torch.relu((x * w1[i]).sum(-1) + b1[i])
+        out = out + unit[..., None] * w2[:, i]
+    return out
+""",
+    ),
+    Right(
+        "feed_forward",
+        "einsum, in float64 inside",
+        """def feed_forward(x, w1, b1, w2, b2):
+    u = torch.einsum("...d,fd->...f", x.double(), w1.double()).add(b1.double())
+    u = u * (u > 0)
+    return (torch.einsum("...f,df->...d", u, w2.double()) + b2.double()).to(x.dtype)
+""",
+    ),
+    Right(
+        "feed_forward",
+        "the biases as a column more",
+        """def feed_forward(x, w1, b1, w2, b2):
+    def affine(z, w, b):
+        one = torch.ones_like(z[..., :1])
+        return torch.cat([z, one], dim=-1) @ torch.cat([w, b.unsqueeze(1)], dim=1).mT
+
+    return affine(torch.maximum(affine(x, w1, b1), x.new_zeros(())), w2, b2)
+""",
+    ),
+    Right(
+        "feed_forward",
+        "F.linear, in place on its own inner units",
+        """def feed_forward(x, w1, b1, w2, b2):
+    return F.linear(F.linear(x, w1, b1).clamp_(min=0), w2, bias=b2)
+""",
+    ),
+    Right(
+        "who_depends",
+        "derivatives of weighted outputs",
+        """def who_depends(function, x):
+    x = x.detach().clone().requires_grad_(True)
+    y = function(x)
+    weighted = (y * torch.rand(y.shape[-1], dtype=y.dtype).add(0.5)).sum(-1)
+    table = []
+    for output in weighted.flatten():
+        (slope,) = torch.autograd.grad(output, x, retain_graph=True)
+        table.append((slope.abs() > 0).any(dim=-1))
+    return torch.stack(table).unflatten(0, weighted.shape)
+""",
+    ),
+    Right(
+        "who_depends",
+        "another token in its place",
+        """def who_depends(function, x):
+    before = function(x)
+    columns = []
+    for here in torch.eye(x.shape[0] * x.shape[1], dtype=torch.bool):
+        here = here.view(*x.shape[:2], 1)
+        other = torch.where(here, x + 1 + torch.rand_like(x), x)
+        columns.append((function(other) - before).abs().amax(-1) != 0)
+    return torch.stack(columns, dim=-1).reshape(*x.shape[:2], *x.shape[:2])
+""",
+    ),
+    Right(
+        "gelu",
+        "the normal distribution, in float64 inside",
+        """def gelu(x, approximate="none"):
+    wide = x.double()
+    if approximate == "tanh":
+        wide = wide * torch.sigmoid((8 / torch.pi) ** 0.5 * (wide + 0.044715 * wide.pow(3)))
+    elif approximate == "none":
+        wide = wide * torch.special.ndtr(wide)
+    else:
+        raise ValueError(approximate)
+    return wide.to(x.dtype)
+""",
+    ),
+    Right(
+        "gelu",
+        "erfc, a dictionary",
+        """from math import pi, sqrt
+
+
+class NoSuchForm(ValueError):
+    pass
+
+
+FORMS = {
+    "none": lambda u: torch.erfc(-u / sqrt(2)),
+    "tanh": lambda u: torch.tanh(sqrt(2 / pi) * u * (1 + 0.044715 * u.square())) + 1,
+}
+
+
+def gelu(x, approximate="none"):
+    if approximate not in FORMS:
+        raise NoSuchForm(f"{approximate} is none of {list(FORMS)}")
+    return x * FORMS[approximate](x) / 2
+""",
+    ),
+    Right(
+        "gelu",
+        "Normal.cdf",
+        """def gelu(x, approximate="none"):
+    if approximate == "none":
+        return x * torch.distributions.Normal(0.0, 1.0).cdf(x)
+    if approximate == "tanh":
+        inner = (x * x * x).mul(0.044715).add(x).mul((2 / torch.pi) ** 0.5)
+        return (x + x * inner.tanh()) * 0.5
+    raise ValueError("unknown form")
+""",
+    ),
+    Right(
+        "swiglu",
+        "einsum, the sigmoid by hand",
+        """def swiglu(x, gate, up, down):
+    u = torch.einsum("...d,fd->...f", x, gate)
+    v = torch.einsum("...d,fd->...f", x, up)
+    return torch.einsum("...f,df->...d", u * torch.sigmoid(u) * v, down)
+""",
+    ),
+    Right(
+        "swiglu",
+        "one product for gate and up, in float64 inside",
+        """def swiglu(x, gate, up, down):
+    both = x.double() @ torch.cat([gate, up]).double().T
+    u, v = both.chunk(2, dim=-1)
+    return (u / (1 + torch.exp(-u)) * v @ down.double().T).to(dtype=x.dtype)
+""",
+    ),
+    Right(
+        "swiglu",
+        "unit by unit",
+        """def swiglu(x, gate, up, down):
+    out = torch.zeros_like(x)
+    for g, u, d in zip(gate, up, down.T):
+        out = out + torch.outer(F.silu(x.reshape(-1, len(g)) @ g) * (x @ u).flatten(), d).view_as(x)
+    return out
+""",
+    ),
+    Right(
+        "gated_width",
+        "the last width that still fits",
+        """def gated_width(d_ff, multiple=1):
+    width = 0
+    while 3 * (width + multiple) <= 2 * d_ff:
+        width += multiple
+    return width
+""",
+    ),
+    Right(
+        "gated_width",
+        "one division, with the rest taken off",
+        """gated_width = lambda d_ff, multiple=1: (2 * d_ff // 3) - (2 * d_ff // 3) % multiple
+""",
+    ),
+    Right(
+        "gated_width",
+        "a floor",
+        """from fractions import Fraction
+from math import floor
+
+
+def gated_width(d_ff, multiple=1):
+    return multiple * floor(Fraction(2 * d_ff, 3 * multiple))
+""",
+    ),
+    Right(
+        "FeedForward",
+        "the activation a module",
+        """class FeedForward(nn.Module):
+    def __init__(self, d_model, d_ff, activation="relu"):
+        super().__init__()
+        if activation not in ("relu", "gelu"):
+            raise ValueError(f"{activation!r} is neither relu nor gelu")
+        self.linear1 = nn.Linear(d_model, d_ff)
+        self.activation = nn.ReLU() if activation == "relu" else nn.GELU()
+        self.linear2 = nn.Linear(d_ff, d_model)
+
+    def forward(self, x):
+        x = self.linear1(x)
+        x = self.activation(x)
+        x = self.linear2(x)
+        return x
+""",
+    ),
+    Right(
+        "FeedForward",
+        "derived from nn.Sequential",
+        """class FeedForward(nn.Sequential):
+    def __init__(self, d_model, d_ff, activation="relu"):
+        known = {"relu": nn.ReLU, "gelu": nn.GELU}
+        if activation not in known.keys():
+            raise ValueError(activation)
+        super().__init__()
+        self.add_module("linear1", nn.Linear(d_model, d_ff))
+        self.add_module("bend", known[activation]())
+        self.add_module("linear2", nn.Linear(d_ff, d_model))
+""",
+    ),
+    Right(
+        "swiglu",
+        "an object that can be called",
+        """class SwiGLU(nn.Module):
+    def forward(self, x, gate, up, down):
+        return (F.silu(x @ gate.mT) * (x @ up.mT)) @ down.mT
+
+
+swiglu = SwiGLU()
+""",
+    ),
+    Right(
+        "gelu",
+        "16 bits by a call of itself in float32",
+        """def gelu(x, approximate="none"):
+    if x.dtype in (torch.float16, torch.bfloat16):
+        return gelu(x.float(), approximate).to(x.dtype)
+    match approximate:
+        case "none":
+            return x / 2 + x / 2 * torch.special.erf(x * 0.5**0.5)
+        case "tanh":
+            return x * torch.sigmoid((8 / torch.pi) ** 0.5 * (x + 0.044715 * x**3))
+    raise ValueError(approximate)
+""",
+    ),
+]

@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 
 BUGS: list[Bug] = []
 
@@ -852,3 +852,417 @@ _hear(
     "has the wrong shape",
     ("    norms.append", "    if list(block.parameters()):\n        norms.append"),
 )
+
+
+RIGHT = [
+    Right(
+        "worked_case",
+        "computed by a function of its own",
+        """def worked_case():
+    def norm(token):
+        mean = sum(token) / len(token)
+        variance = sum((entry - mean) ** 2 for entry in token) / len(token)
+        return [(entry - mean) / (variance + 1e-12) ** 0.5 for entry in token]
+
+    def f(token):
+        return [2 * entry for entry in reversed(token)]
+
+    def add(one, other):
+        return [a + b for a, b in zip(one, other)]
+
+    x = [1, 6, 6, 6, 6]
+    return {
+        "width 1": norm([7]),
+        "mean": 5,
+        "variance": 4,
+        "norm": norm(x),
+        "norm of 10 x + 3": norm([10 * entry + 3 for entry in x]),
+        "post-norm": norm(add(x, f(x))),
+        "pre-norm": add(x, f(norm(x))),
+        "norm before the addition": add(x, norm(f(x))),
+    }
+""",
+    ),
+    Right(
+        "layer_norm",
+        "variance of torch, rsqrt, float64 inside",
+        """class LayerNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.width, self.epsilon = d_model, eps
+        self.register_parameter("weight", nn.Parameter(torch.ones(d_model)))
+        self.register_parameter("bias", nn.Parameter(torch.zeros(d_model)))
+
+    def forward(self, x):
+        if x.shape[-1] != self.width:
+            raise ValueError
+        variance, mean = torch.var_mean(x.double(), dim=-1, correction=0, keepdim=True)
+        z = (x.double() - mean) * torch.rsqrt(variance + self.epsilon)
+        return torch.addcmul(self.bias.double(), z, self.weight.double()).to(x.dtype)
+""",
+    ),
+    Right(
+        "layer_norm",
+        "einsum, the helper a method, an error of its own",
+        """class WrongWidth(ValueError):
+    pass
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(d_model).fill_(1.0))
+        self.bias = nn.Parameter(torch.empty(d_model).fill_(0.0))
+        self.eps = eps
+
+    def centred(self, x):
+        return x - torch.einsum("...d->...", x)[..., None] / x.shape[-1]
+
+    def forward(self, x):
+        if (x.shape[-1],) != self.weight.shape:
+            raise WrongWidth(x.shape)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        c = self.centred(x.to(dtype))
+        variance = torch.einsum("...d,...d->...", c, c).div(len(self.weight)).unsqueeze(-1)
+        z = c / (variance + self.eps) ** 0.5
+        return torch.mul(z, self.weight.to(dtype)).add(self.bias.to(dtype)).type_as(x)
+""",
+    ),
+    Right(
+        "layer_norm",
+        "token by token, in place on tensors of its own",
+        """class LayerNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super(LayerNorm, self).__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def of_token(self, token):
+        token = token - token.mean()
+        return token / (token.pow(2).mean() + self.eps).sqrt()
+
+    def forward(self, x):
+        if x.size(-1) != self.bias.size(0):
+            raise ValueError("another width")
+        wide = x.double() if x.dtype is torch.float64 else x.float()
+        tokens = [self.of_token(token) for token in wide.reshape(-1, x.size(-1))]
+        result = torch.stack(tokens).view(x.shape)
+        result = result * self.weight
+        result += self.bias
+        return result.to(x.dtype)
+""",
+    ),
+    Right(
+        "rms_norm",
+        "a norm of torch.linalg, and hypot",
+        """class RMSNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.root = eps**0.5
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x):
+        D = x.size(-1)
+        if D != len(self.weight):
+            raise ValueError(f"{D} columns")
+        wide = x.double()
+        rms = torch.linalg.vector_norm(wide, dim=-1, keepdim=True) / D**0.5
+        z = wide / torch.hypot(rms, torch.full_like(rms, self.root))
+        return (self.weight * z).to(x.dtype)
+""",
+    ),
+    Right(
+        "rms_norm",
+        "the gain as a diagonal matrix",
+        """class RMSNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x):
+        if x.shape[-1:] != self.weight.shape:
+            raise ValueError("wrong width")
+        wide = x if x.dtype == torch.float64 else x.to(torch.float32)
+        square = torch.einsum("...d,...d->...", wide, wide).unsqueeze(-1) / x.shape[-1]
+        return (wide * (square + self.eps).pow(-0.5) @ self.weight.to(wide).diag()).to(x.dtype)
+""",
+    ),
+    Right(
+        "rms_norm",
+        "a base class",
+        """class Scaled(nn.Module):
+    def __init__(self, d_model, eps):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def widen(self, x):
+        if x.size(-1) != self.weight.size(0):
+            raise ValueError("wrong width")
+        return x.to(torch.promote_types(x.dtype, torch.float))
+
+
+class RMSNorm(Scaled):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__(d_model, eps)
+
+    def forward(self, x):
+        wide = self.widen(x)
+        rms = wide.pow(2).mean(-1, True).add(self.eps).sqrt_()
+        return wide.div(rms).mul(self.weight).to(x.dtype)
+""",
+    ),
+    Right(
+        "sublayer_connection",
+        "two branches, an error of its own",
+        """class OtherShape(ValueError):
+    pass
+
+
+class SublayerConnection(nn.Module):
+    def __init__(self, d_model, dropout=0.0, norm_first=False, eps=1e-5):
+        super().__init__()
+        self.dropout = nn.Dropout(p=dropout)
+        self.norm = LayerNorm(d_model, eps=eps)
+        self.before = norm_first
+
+    def added(self, x, update):
+        if list(update.size()) != list(x.size()):
+            raise OtherShape(update.size())
+        return torch.add(self.dropout(update), x)
+
+    def forward(self, x, sublayer):
+        if self.before:
+            return self.added(x, sublayer(self.norm(x)))
+        else:
+            return self.norm(self.added(x, sublayer(x)))
+""",
+    ),
+    Right(
+        "sublayer_connection",
+        "identities in the place of branches, in place on a copy",
+        """class SublayerConnection(nn.Module):
+    def __init__(self, d_model, dropout=0.0, norm_first=False, eps=1e-5):
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(d_model, eps), nn.Dropout(dropout)
+        self.norm_first = norm_first
+
+    def forward(self, x, sublayer):
+        nothing = nn.Identity()
+        first, last = (self.norm, nothing) if self.norm_first else (nothing, self.norm)
+        update = sublayer(first(x))
+        if not update.dim() == x.dim() or any(a != b for a, b in zip(update.shape, x.shape)):
+            raise ValueError(f"{update.shape} against {x.shape}")
+        stream = x.clone()
+        stream += self.dropout(update)
+        return last(stream)
+""",
+    ),
+    Right(
+        "sublayer_connection",
+        "functions chosen when it is made",
+        """class SublayerConnection(nn.Module):
+    def __init__(self, d_model, dropout=0.0, norm_first=False, eps=1e-5):
+        super().__init__()
+        self.norm = LayerNorm(d_model, eps)
+        self.dropout = nn.Dropout(dropout)
+        self.step = self.pre_norm if norm_first else self.post_norm
+
+    def pre_norm(self, x, sublayer):
+        return x + self.checked(x, sublayer(self.norm(x)))
+
+    def post_norm(self, x, sublayer):
+        return self.norm(x + self.checked(x, sublayer(x)))
+
+    def checked(self, x, update):
+        try:
+            assert update.shape == x.shape
+        except AssertionError as error:
+            raise ValueError("another shape") from error
+        return self.dropout(update)
+
+    def forward(self, x, sublayer):
+        return self.step(x, sublayer)
+""",
+    ),
+    Right(
+        "encoder_layer",
+        "a loop over the two steps",
+        """def encoder_layer(x, attend, feed, norm1, norm2, drop):
+    for sublayer, norm in ((attend, norm1), (feed, norm2)):
+        x = norm(drop(sublayer(x)).add(x))
+    return x
+""",
+    ),
+    Right(
+        "encoder_layer",
+        "a helper, in place on a copy",
+        """def residual(stream, update):
+    result = stream.clone()
+    result += update
+    return result
+
+
+def encoder_layer(x, attend, feed, norm1, norm2, drop):
+    attended = drop(attend(x))
+    first = norm1(residual(x, attended))
+    second = drop(feed(first))
+    return norm2(residual(first, second))
+""",
+    ),
+    Right(
+        "encoder_layer",
+        "lambdas in one line",
+        """step = lambda x, f, norm, drop: norm(torch.stack([x, drop(f(x))]).sum(0))
+encoder_layer = lambda x, attend, feed, norm1, norm2, drop: step(
+    step(x, attend, norm1, drop), feed, norm2, drop
+)
+""",
+    ),
+    Right(
+        "spread",
+        "sentence by sentence, the real tokens alone",
+        """@torch.no_grad()
+def spread(x, tokens):
+    shares = torch.zeros(len(x), dtype=x.dtype)
+    for b in range(len(x)):
+        real = x[b][tokens[b]]
+        if real.numel() == 0 or not real.any():
+            continue
+        real = real / real.abs().max()
+        shares[b] = (real - real.mean(0)).norm() / real.norm()
+    return shares
+""",
+    ),
+    Right(
+        "spread",
+        "where, einsum, float64 inside",
+        """def spread(x, tokens):
+    real = tokens.double()
+    wide = torch.where(tokens.unsqueeze(-1), x, 0.0).double()
+    mean = torch.einsum("btd,bt->bd", wide, real) / real.sum(1, keepdim=True).clamp_min(1)
+    apart = torch.einsum("bt,btd->btd", real, wide - mean.unsqueeze(1))
+    share = (apart.flatten(1).norm(dim=1) / wide.flatten(1).norm(dim=1)).nan_to_num(0.0)
+    return share.to(x.dtype)
+""",
+    ),
+    Right(
+        "spread",
+        "squares minus the square of the mean, in float64",
+        """def spread(x, tokens):
+    wide = x.double().masked_fill(tokens.logical_not()[:, :, None], 0)
+    n = tokens.sum(-1).clamp(min=1)
+    total = wide.pow(2).sum(-1).sum(-1)
+    common = wide.sum(1).pow(2).sum(-1) / n
+    share = (total - common).clamp(min=0) / torch.where(total == 0, 1.0, total)
+    return share.sqrt().float()
+""",
+    ),
+    Right(
+        "gradient_norms",
+        "backward on deep copies",
+        """import copy
+
+
+def gradient_norms(blocks, x, target):
+    twins = copy.deepcopy(list(blocks))
+    for twin in twins:
+        twin.zero_grad(set_to_none=True)
+        x = twin(x)
+    torch.nn.functional.mse_loss(x, target).backward()
+    result = torch.zeros(len(twins))
+    for n, twin in enumerate(twins):
+        grads = [p.grad.flatten() for p in twin.parameters() if p.grad is not None]
+        if grads:
+            result[n] = torch.cat(grads).norm()
+    return result
+""",
+    ),
+    Right(
+        "gradient_norms",
+        "backward, and the old gradients put back",
+        """def gradient_norms(blocks, x, target):
+    parameters = [p for block in blocks for p in block.parameters()]
+    kept = [p.grad for p in parameters]
+    for p in parameters:
+        p.grad = None
+    out = x
+    for block in blocks:
+        out = block(out)
+    ((out - target) ** 2).mean().backward()
+    squares = [
+        sum((p.grad.double() ** 2).sum().item() for p in block.parameters() if p.grad is not None)
+        for block in blocks
+    ]
+    for p, grad in zip(parameters, kept, strict=True):
+        p.grad = grad
+    return torch.tensor(squares).sqrt()
+""",
+    ),
+    Right(
+        "gradient_norms",
+        "all gradients in one call, zeros for None",
+        """def gradient_norms(blocks, x, target):
+    owners, parameters = [], []
+    for n, block in enumerate(blocks):
+        for p in block.parameters():
+            owners.append(n)
+            parameters.append(p)
+    loss = (nn.Sequential(*blocks)(x) - target).pow(2).mean()
+    grads = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    squares = torch.zeros(len(blocks), dtype=torch.float64)
+    for n, grad in zip(owners, grads, strict=True):
+        squares[n] += grad.double().square().sum()
+    return squares.sqrt()
+""",
+    ),
+    Right(
+        "gradient_norms",
+        "torch.func",
+        """from torch.func import functional_call, grad
+
+
+def gradient_norms(blocks, x, target):
+    model = nn.ModuleList(blocks)
+
+    def loss_of(parameters):
+        out = x
+        for n, block in enumerate(blocks):
+            start = f"{n}."
+            mine = {k[len(start) :]: v for k, v in parameters.items() if k.startswith(start)}
+            out = functional_call(block, mine, (out,))
+        return torch.mean((out - target) ** 2)
+
+    slopes = grad(loss_of)({k: p.detach() for k, p in model.named_parameters()})
+    return torch.stack([
+        sum((g.square().sum() for k, g in slopes.items() if k.split(".")[0] == str(n)),
+            torch.tensor(0.0)).sqrt()
+        for n in range(len(blocks))
+    ])
+""",
+    ),
+    Right(
+        "layer_norm",
+        "a helper that is called layer_norm",
+        """def layer_norm(x, eps):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + eps).sqrt()
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x):
+        if x.size(-1) != len(self.weight):
+            raise ValueError("the width")
+        wide = x if x.dtype == torch.float64 else x.float()
+        return (layer_norm(wide, self.eps) * self.weight + self.bias).to(x.dtype)
+""",
+    ),
+]

@@ -6,7 +6,7 @@ answer stays wrong for its one reason when a model answer is improved.
 """
 
 from grading.answers import reference_answers
-from grading.bugs import Bug
+from grading.bugs import Bug, Right
 from grading.course import Course
 
 BUGS: list[Bug] = []
@@ -114,7 +114,7 @@ _pieces(
 )
 _pieces(
     "LayerNorm: eps outside of the root",
-    "Your LayerNorm of assignment 07",
+    "eps stands outside of the root",
     (_NORM, _norm("(x - mean) / (var.sqrt() + self.eps) * self.weight + self.bias")),
 )
 _pieces(
@@ -157,7 +157,7 @@ _pieces(
 )
 _pieces(
     "FeedForward: a residual of its own",
-    "Your FeedForward of assignment 06",
+    "the input is added: the residual belongs to the connection",
     (_FFN, _OWN_FFN.replace("BODY", "x + self.linear2(inner)")),
 )
 _SUM = """        total = x + self.dropout(sublayer(self.norm(x) if self.first else x))
@@ -206,7 +206,7 @@ _pieces(
 )
 _pieces(
     "attention: mask ignored",
-    "Your scaled_dot_product_attention of assignment 04",
+    "the mask is ignored",
     (
         "encoderlib.scaled_dot_product_attention(query, key, value, mask)",
         "encoderlib.scaled_dot_product_attention(query, key, value)",
@@ -228,7 +228,7 @@ _pieces(
 )
 _pieces(
     "multi_head_attention: heads without a transpose",
-    "Your multi_head_attention of assignment 05",
+    "heads are cut out by a reshape alone",
     (
         "x.unflatten(-1, (n_heads, -1)).transpose(1, 2) for x in projected",
         "x.reshape(x.size(0), n_heads, x.size(1), -1) for x in projected",
@@ -253,8 +253,31 @@ _pieces(
 )
 _pieces(
     "SelfAttention: the linear maps are called, too",
-    "Your SelfAttention is not right",
+    "out_proj is called on what is read",
     ("multi_head_attention(x, x, weights", "multi_head_attention(self.out_proj(x), x, weights"),
+)
+_pieces(
+    "SelfAttention: the output projection twice",
+    "the output projection is applied twice",
+    (
+        "return multi_head_attention(x, x, weights, self.n_heads, tokens)",
+        "return self.out_proj(multi_head_attention(x, x, weights, self.n_heads, tokens))",
+    ),
+)
+_pieces(
+    "SelfAttention: weights copied in the constructor",
+    "copies made in the constructor",
+    (
+        "        self.out_proj = nn.Linear(d_model, d_model)\n",
+        "        self.out_proj = nn.Linear(d_model, d_model)\n"
+        "        maps = {'in_proj': self.in_proj, 'out_proj': self.out_proj}\n"
+        "        self.copies = {\n"
+        "            f'{name}_{kind}': getattr(one, kind).detach().clone()\n"
+        "            for name, one in maps.items()\n"
+        "            for kind in ('weight', 'bias')\n"
+        "        }\n",
+    ),
+    ("(x, x, weights,", "(x, x, self.copies,"),
 )
 _pieces(
     "SelfAttention: other names",
@@ -296,7 +319,7 @@ _layer(
 )
 _layer(
     "the first connection called twice",
-    "EncoderLayer with norm_first=False",
+    "one connection is called for both halves",
     ("return self.connection2", "return self.connection1"),
 )
 _layer(
@@ -339,7 +362,7 @@ _layer(
 )
 _layer(
     "feed-forward first",
-    "EncoderLayer with norm_first=False",
+    "the feed-forward network comes first, each part in its own connection",
     (
         _BOTH,
         "x = self.connection2(x, self.feedforward)\n"
@@ -369,6 +392,21 @@ _layer(
     "the residual is added twice",
     ("x = self.connection1(", "x = x + self.connection1("),
     ("return self.connection2(", "return x + self.connection2("),
+)
+_layer(
+    "a residual too many, around the attention",
+    "the residual of the attention is added once more",
+    ("x = self.connection1(", "x = x + self.connection1("),
+)
+_layer(
+    "a residual too many, around the feed-forward network",
+    "the residual of the feed-forward network is added once more",
+    ("return self.connection2(", "return x + self.connection2("),
+)
+_layer(
+    "the lambda reads x",
+    "the attention reads x, not what its connection hands it",
+    ("lambda z: self.attention(z, tokens)", "lambda z: self.attention(x, tokens)"),
 )
 _layer(
     "one norm and one residual at the end",
@@ -472,6 +510,26 @@ _stack(
     ("return self.norm(x)", "return x"),
 )
 _stack(
+    "last norm after every layer and at the end",
+    "after every layer, and once more at the end",
+    ("x = layer(x, tokens)", "x = self.norm(layer(x, tokens))"),
+)
+_stack(
+    "returned from the loop",
+    "returned from inside of the loop",
+    ("        return self.norm(x)", "            return self.norm(x)"),
+)
+_stack(
+    "a residual around each layer",
+    "the input of each layer is added again",
+    ("x = layer(x, tokens)", "x = x + layer(x, tokens)"),
+)
+_stack(
+    "a mask of four axes",
+    "padding_mask gives (B, 1, 1, T)",
+    ("[:, 0, 0]", ""),
+)
+_stack(
     "last norm with its own eps",
     "the last norm has another eps",
     ("LayerNorm(d_model, eps)", "LayerNorm(d_model)"),
@@ -532,12 +590,53 @@ _bert(
 _bert(
     "no segment",
     "the segment vector is missing",
-    ('    x = x + state["embeddings.token_type_embeddings.weight"][0]\n', ""),
+    ("    x = x + (kinds[0] if segments is None else kinds[segments])\n", ""),
 )
 _bert(
     "segment 1",
     "segment 1 is added",
-    ('token_type_embeddings.weight"][0]', 'token_type_embeddings.weight"][1]'),
+    ("(kinds[0] if segments", "(kinds[1] if segments"),
+)
+_bert(
+    "segments ignored", "every token is of segment 0", ("else kinds[segments])", "else kinds[0])")
+)
+_bert(
+    "segments exchanged",
+    "0 and 1 of the segments are exchanged",
+    ("kinds[segments]", "kinds[1 - segments]"),
+)
+_bert("eps of torch", "eps is 1e-5, the default of torch", ("gain, shift, 1e-12)", "gain, shift)"))
+_bert(
+    "ids as positions",
+    "Positions are the places",
+    ("places[: ids.size(1)]", "places[ids]"),
+)
+_bert(
+    "a prefix not expected in the embeddings",
+    "Here every name begins with bert.",
+    (
+        '    state = {name.removeprefix("bert."): tensor for name, tensor in state.items()}\n'
+        "    words =",
+        "    words =",
+    ),
+)
+_bert(
+    "a prefix not expected in the layers",
+    "Here every name begins with bert.",
+    (
+        '    state = {name.removeprefix("bert."): tensor for name, tensor in state.items()}\n'
+        "    ours =",
+        "    ours =",
+    ),
+)
+_bert(
+    "tensors taken out of the file",
+    "is taken out of it",
+    (
+        "    ours = {}\n",
+        "    ours = {}\n    given.pop(next(name for name in given if 'pooler' in name))\n",
+    ),
+    ("def from_bert(state, n_layers):", "def from_bert(given, n_layers):\n    state = given"),
 )
 _bert(
     "no norm",
@@ -772,4 +871,56 @@ _run(
     "cut to the longest sentence",
     "run_stack has the wrong shape",
     (_END, _END + "[:, : int(lengths.max()) - 1]"),
+)
+
+# ---------------------------------------------------------------- unusual, and right
+
+RIGHT: list[Right] = []
+
+
+def _right(task: str, name: str, *swaps: tuple[str, str]) -> None:
+    source = ANSWERS[task]
+    for old, new in swaps:
+        if source.count(old) < 1:
+            raise ValueError(f"{name}: {old!r} is not in the model answer of {task}")
+        source = source.replace(old, new)
+    RIGHT.append(Right(task, name, source))
+
+
+_right("run_stack", "tokens by name", (_EACH, "x = layer(x, tokens=tokens)"))
+_right("run_stack", "both by name", (_EACH, "x = layer(x=x, tokens=tokens)"))
+_right(
+    "encoder",
+    "deep copies of one layer",
+    (
+        _MADE,
+        "nn.ModuleList([copy.deepcopy(one) for _ in range(n_layers)])",
+    ),
+    (
+        "        self.layers =",
+        f"        import copy\n\n        one = {_ONE}\n        self.layers =",
+    ),
+)
+_right("encoder", "tokens by name", ("x = layer(x, tokens)", "x = layer(x, tokens=tokens)"))
+_right(
+    "encoder",
+    "a mask without padding_mask",
+    ("padding_mask(lengths, x.size(1))[:, 0, 0]", "torch.arange(x.size(1)) < lengths[:, None]"),
+)
+_right(
+    "encoder_layer",
+    "a function instead of a lambda",
+    (
+        _BOTH,
+        "def attend(z):\n            return self.attention(z, tokens=tokens)\n\n"
+        "        return self.connection2(self.connection1(x, attend), self.feedforward)",
+    ),
+)
+_right(
+    "bert",
+    "a segment for every token",
+    (
+        "x = x + (kinds[0] if segments is None else kinds[segments])",
+        "x = x + kinds[torch.zeros_like(ids) if segments is None else segments]",
+    ),
 )

@@ -487,16 +487,24 @@ def of_length(target, source, dtype=torch.bfloat16, device="cpu"):
     return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in shapes)
 
 
-def test_the_formula_is_chosen_in_bfloat16_between_32_and_512_positions():
+def test_the_formula_is_chosen_in_bfloat16_for_many_weights_of_up_to_512_positions():
     for target, source in ((512, 512), (256, 1024), (1, 512**2)):
         for batch in (slice(None), 0):  # (1, 1, T, d) and (1, T, d)
             query, key = (x[batch] for x in of_length(target, source))
             assert choose_method(query, key) == "reference"
             query, key = (x[batch] for x in of_length(target, source + 1))
             assert choose_method(query, key) == "fused"
-    for target, source in ((32, 32), (1, 1024)):
+    for target, source in ((64, 64), (1, 4096)):
         assert choose_method(*of_length(target, source)) == "reference"
         assert choose_method(*of_length(target, source - 1)) == "fused"
+
+
+def test_weights_are_counted_over_all_sentences_and_heads():
+    query, key = of_length(7, 13)  # 91 weights: 4096 / 91 is between 45 and 46
+    for batch, heads in ((46, 1), (1, 46), (23, 2)):
+        many = query.expand(batch, heads, -1, -1), key.expand(batch, 1, -1, -1)
+        assert choose_method(*many) == "reference"
+    assert choose_method(query.expand(5, 9, -1, -1), key.expand(5, 9, -1, -1)) == "fused"
 
 
 @pytest.mark.parametrize(
@@ -506,8 +514,8 @@ def test_the_formula_is_chosen_in_bfloat16_between_32_and_512_positions():
     ids=str,
 )
 def test_the_fused_kernel_is_chosen_everywhere_else(change):
-    assert choose_method(*of_length(61, 67)) == "reference"
-    assert choose_method(*of_length(61, 67, **change)) == "fused"
+    assert choose_method(*of_length(67, 71)) == "reference"
+    assert choose_method(*of_length(67, 71, **change)) == "fused"
 
 
 @pytest.mark.parametrize("method", ["reference", "fused"])

@@ -133,6 +133,16 @@ class TestCheckNotUsed:
         check_not_used("answer", answer, self.FORBIDDEN)
         check_not_used("answer", recursive, self.FORBIDDEN)
 
+    def test_helpers_and_the_answer_itself_may_have_any_name(self):
+        forbidden = {"recursive": "Write it yourself.", "helper_with_softmax": "No."}
+        check_not_used("answer", recursive, forbidden)
+        check_not_used("answer", lambda x: helper_with_softmax(x), forbidden)
+        says = message(check_not_used, "answer", lambda x: recursive(x.recursive()), forbidden)
+        assert "answer uses `recursive`" in says
+
+    def test_a_name_in_a_text_is_not_used(self):
+        check_not_used("answer", lambda x: (recursive(x), "recursive"), {"recursive": "No."})
+
     def test_passes_over_objects_without_code(self):
         check_not_used("answer", torch.softmax, self.FORBIDDEN)
 

@@ -2,7 +2,9 @@
 
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import nbformat
 import pytest
 
 from grading.autograded import MARKER
@@ -236,6 +238,23 @@ def test_a_page_says_how_it_ended_and_why(stock):
     assert "(Score: 1.0 / 3.0)" in text
     assert "drawn" not in page(stock, "ada", "numbers")  # of the hidden test
     assert "not right yet" in page(stock, "eve")
+
+
+def test_the_list_of_tests_names_them_by_their_headings(stock):
+    path = Path(stock.directory.format_path("course/autograded", "ada", TINY)) / "words.ipynb"
+    notebook = nbformat.read(path, 4)
+    graded = next(
+        number
+        for number, one in enumerate(notebook.cells)
+        if (marks := one.metadata.get("nbgrader", {})).get("grade") and not marks["solution"]
+    )
+    heading = nbformat.v4.new_markdown_cell("# No\n\n## Turn <b>it</b>\n\ntext")
+    notebook.cells.insert(graded, heading)
+    nbformat.write(notebook, path)
+    write_feedback(stock, TINY, ["ada"])
+    name = notebook.cells[graded + 1].metadata.nbgrader.grade_id
+    assert f'<a href="#{name}">Turn &lt;b&gt;it&lt;/b&gt;</a> (Score' in page(stock, "ada")
+    assert "Test cell</a>" not in page(stock, "ada")
 
 
 def test_points_that_a_person_gave_since_are_shown(stock):

@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[3]
 GUARD = Path(__file__).with_name("guard.py")
 EVERY = 5  # attacks between two victims
 SHARED = Path("/dev/shm")
+# The trusted parent keeps matplotlib's list of fonts for the next start.
+CACHE = "tmp/grading-matplotlib"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def run_ours(
         outcomes[one.name] = outcome
     _judge_others(attacks, [student for student, _ in queue], lines, outcomes)
     left = judge.changes(around, _around(course, work)) + report["left"] + shared_files()
+    left = [one for one in left if not one.startswith(CACHE)]
     for outcome in outcomes.values():  # what bears the name of an attack is its own
         outcome.left += [one for one in left if f"attack-{outcome.attack}" in one]
     return Batch(outcomes, left, report)

@@ -338,6 +338,33 @@ def test_static_code_serves_checks_that_read_names(student):
     )
 
 
+def test_helpers_that_no_name_is_bound_to_are_read_and_may_have_any_name(student):
+    source = (
+        "import torch\n"
+        "def dropout(x):\n    return x.relu()\n"
+        "def f(x):\n    return dropout(x)\n"
+        "def g(x):\n    return torch.dropout(x, 0.1, True)\n"
+    )
+    module = compile(source, "<cell f>", "exec")
+    codes = {one.co_name: one for one in module.co_consts if hasattr(one, "co_name")}
+    s = student(source, "f g", static_code=codes.get)
+    s.run(
+        """
+        from encoderlib.testing import check_not_used
+        check_not_used("f", f, {"dropout": "Write it yourself."})
+        assert set(f.__globals__) == {"f", "g"} and "dropout" in f.__globals__
+        assert "relu" not in f.__globals__ and len(f.__globals__) == 2
+        for function, name in ((f, "relu"), (g, "dropout")):
+            try:
+                check_not_used("it", function, {name: "Write it yourself."})
+            except AssertionError as error:
+                assert "Write it yourself" in str(error)
+            else:
+                raise RuntimeError(f"{name} was not seen")
+        """
+    )
+
+
 def test_a_process_that_dies_or_hangs_is_lost_at_once_from_then_on(student):
     source = """
         import os, time

@@ -56,6 +56,9 @@ SOURCE = """
             (z ** 3).sum().backward()
         return z.grad
 
+    def own_leaf(x):
+        return (x.detach().requires_grad_() ** 2).sum()
+
     class Twice(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -111,6 +114,7 @@ SOURCE = """
 """
 NAMES = (
     "weights softmax attention layer_norm many weighted free unused half in_place modes own_grad"
+    " own_leaf"
     " twice broken Cell identity minimise chain apply_all"
 )
 
@@ -243,6 +247,20 @@ def test_the_students_own_tensors_get_their_gradients(s):
         with torch.no_grad():
             weights.mul_(10)
         assert weighted(torch.ones(3)).item() == 60
+        """
+    )
+
+
+def test_a_graph_that_ends_in_tensors_that_only_the_student_knows(s):
+    s.run(
+        """
+        import torch
+        x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        y = own_leaf(x)
+        assert y.item() == 14 and y.requires_grad and y.grad_fn is not None
+        y.backward()
+        assert x.grad is None
+        assert own_leaf(x).detach().item() == 14
         """
     )
 

@@ -277,6 +277,22 @@ def test_killing_workers_loses_nothing(bundle):
     assert alive == []
 
 
+def test_the_end_of_all_processes_at_once_gives_each_task_to_one_worker(bundle):
+    slow = "import time\ndef share(n):\n    time.sleep(0.3)\n    return n"
+    many = [submission(f"student {n}", share=slow) for n in range(6)]
+    with Engine(workers=2) as running:
+        students = []
+        for student, _ in running.grade(bundle, many):
+            students.append(student)
+            if len(students) == 2:
+                engine = psutil.Process(running._process.pid)
+                tree = [engine, *engine.children(recursive=True)]
+                engine.kill()
+                running._process.wait()
+                psutil.wait_procs(tree, timeout=10)  # now both workers' lines are at their end
+    assert sorted(students) == [one.student for one in many]
+
+
 @pytest.mark.parametrize("name", ["grading-warm", "grading-worker"])
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.3, 0.4])
 def test_whichever_process_is_killed_when_ever(bundle, name, after):
