@@ -36,6 +36,8 @@ setup: $(READY) ## Create .venv and install everything
 .PHONY: book
 book: $(READY) $(VENDOR) ## Execute every chapter, build the site, check it
 	$(BIN)/python -m grading book-pages
+	$(BIN)/python -m tools.errata
+	$(BIN)/python -m experiments --check
 	$(BIN)/python -m tools.execute
 	$(BIN)/jupyter-book build book -W --keep-going
 	$(BIN)/python -m tools.check_site book/_build/html
@@ -85,6 +87,10 @@ attacks: $(READY) ## Try 200 hostile and broken submissions on the grader (3 min
 .PHONY: coverage
 coverage: $(READY) ## Say which rows of the course's list the built pages settle (after make book)
 	$(BIN)/python -m tools.coverage
+
+.PHONY: experiments
+experiments: $(READY) ## Train on the real sets and write their results (hours; EXPERIMENT=ag-news for one)
+	$(BIN)/python -m experiments $(EXPERIMENT)
 
 .PHONY: bench
 bench: $(READY) ## Compare encoderlib's speed with its peers' (2 minutes)

@@ -17,7 +17,7 @@ from experiments.baselines import best_of
 
 ENCODER = EncoderConfig(d_model=128, n_heads=4, d_ff=256, n_layers=4, dropout=0.05)
 TRAINING = TrainingConfig(
-    epochs=40, lr=1.5e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.998, precision="fast"
+    epochs=24, lr=1.5e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.998, precision="fast"
 )
 
 
@@ -28,7 +28,7 @@ class Config:
     held_out: int = 5000  # training images that the model is chosen by
     patch_size: int = 8
     stride: int = 4  # overlapping: 6 x 6 = 36 patches
-    max_shift: int = 2  # pixels; images are also mirrored
+    max_shift: int = 1  # pixels; images are also mirrored
     batch_size: int = 128
     encoder: EncoderConfig = ENCODER
     training: TrainingConfig = TRAINING

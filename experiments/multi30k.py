@@ -30,7 +30,7 @@ TRAINING = TrainingConfig(
     warmup=0.1,
     label_smoothing=0.1,
     ema=0.998,
-    precision="fp32",  # of short sequences bfloat16 is no faster
+    precision="fast",
 )
 
 

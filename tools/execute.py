@@ -30,9 +30,10 @@ WHAT = "made-with.txt"
 
 
 def fingerprint(root: Path) -> str:
-    """Of all that a chapter computes with: the library's code and the packages' versions."""
+    """Of all that a page computes with: code, results of experiments, the packages' versions."""
     digest = hashlib.sha256(sys.version.encode())
-    sources = sorted((root / "encoderlib").rglob("*.py"))
+    code = [path for name in ("encoderlib", "experiments") for path in (root / name).rglob("*.py")]
+    sources = sorted([*code, *(root / "book/experiments").glob("*.json")])
     for path in [*sources, root / "constraints.txt"]:
         if path.exists():
             digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())

@@ -18,6 +18,7 @@ from tools import notebooks
 NOTEBOOK_IGNORES = "E402,B018,D,F811,E731,B023,RUF059"
 SPELLED = ["README.md", "CONTRIBUTING.md", "CITATION.cff", "Makefile", ".ci"]
 SPELLED += ["book", "solutions", "encoderlib", "grading", "tests", "tools", "benchmarks", "docs"]
+SPELLED += ["experiments"]
 
 
 def run(*command: str) -> bool:

@@ -42,6 +42,7 @@ _COSTS = {
     "forward, 6 layers": 19008,
     "bytes": 4800,
     "steps": 20,
+    "five sigmoids": 1024,
 }
 for _name, _key, _value, _says, *_more in (
     ("no feed-forward network", "linear maps, one token", 64, "one part is missing"),
@@ -66,12 +67,23 @@ for _name, _key, _value, _says, *_more in (
     ("last batch dropped", "steps", 15, "is a step, too"),
     ("epochs", "steps", 5, "these are epochs", "E004-30"),
     ("rounded at the end", "steps", 16, "steps are whole"),
+    ("slopes added", "five sigmoids", 20, "multiplied, not added"),
+    ("one sigmoid", "five sigmoids", 4, "and there are five"),
+    ("slope of one half", "five sigmoids", 32, "at most 1/4, not 1/2"),
+    ("slope of one", "five sigmoids", 1, "that of ReLU", "E000-21"),
     ("an entry left out", "steps", None, "lacks the entry"),
 ):
     _case = {k: v for k, v in (_COSTS | {_key: _value}).items() if v is not None}
     _add("costs", _name, _function("costs()", f"return {_case!r}"), _says, *_more)
 RIGHT.append(
     Right("costs", "floats", _function("costs()", f"return {dict(_COSTS, bytes=4800.0)!r}"))
+)
+RIGHT.append(
+    Right(
+        "costs",
+        "tensors of one number",
+        _function("costs()", f"return {{key: torch.tensor(x) for key, x in {_COSTS!r}.items()}}"),
+    )
 )
 
 # ---------------------------------------------------------------- the mean of an epoch
@@ -150,7 +162,7 @@ _epoch(
 )
 _epoch(
     "zero_grad after backward",
-    "Where is zero_grad?",
+    "after backward() and before",
     (
         "    optimizer.zero_grad()\n    loss.backward()\n",
         "    loss.backward()\n    [p.grad.zero_() for p in model.parameters()]\n",
@@ -158,7 +170,7 @@ _epoch(
 )
 _epoch(
     "step before backward",
-    "Where is zero_grad?",
+    "after backward() and before",
     ("    loss.backward()\n    optimizer.step()\n", "    optimizer.step()\n    loss.backward()\n"),
 )
 _epoch("no step", "changes no weight", ("    optimizer.step()\n", ""))
@@ -822,7 +834,7 @@ for _name, *_changes in (
         "float32 and stack",
         (
             _LENGTH,
-            "length = torch.stack([torch.zeros(()), *[g.double().norm() for g in "
+            "length = torch.stack([torch.zeros(()), *[g.float().norm() for g in "
             "there]]).norm().item()",
         ),
     ),
@@ -906,7 +918,7 @@ _adam(
     ("beta1**s", "beta1"),
     ("beta2**s", "beta2"),
 )
-_adam("not squared", "", ("(1 - beta2) * g * g", "(1 - beta2) * g"))
+_adam("not squared", "is not squared", ("(1 - beta2) * g * g", "(1 - beta2) * g"))
 _adam("eps under the root", "under the root", ("v_hat.sqrt() + eps", "(v_hat + eps).sqrt()"))
 _adam("no root", "the root of v is missing", ("v_hat.sqrt() + eps", "v_hat + eps"))
 _adam("betas exchanged", "changed places", ("beta1, beta2 = betas", "beta2, beta1 = betas"))
@@ -965,11 +977,23 @@ _adam(
     ("state[i] = s, m, v", "KEPT[i] = s, m, v"),
 )
 _adam(
+    "state by id",
+    "by its place in the list",
+    ("state.get(i,", "state.get(id(w),"),
+    ("state[i] =", "state[id(w)] ="),
+)
+_adam(
+    "state by tensor",
+    "by its place in the list",
+    ("state.get(i,", "state.get(w,"),
+    ("state[i] =", "state[w] ="),
+)
+_adam(
     "gradients decayed in place",
     "changes a gradient",
     (_NONE, _NONE + "            g.mul_(1.0000001)\n"),
 )
-_adam("only matrices", "", ("w.dim() >= 2", "w.dim() == 2"))
+_adam("only matrices", "exactly two axes", ("w.dim() >= 2", "w.dim() == 2"))
 _adam("returns the weights", "returns nothing", (_MOVE, _MOVE + "    return weights\n"))
 
 for _name, *_changes in (

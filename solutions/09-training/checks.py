@@ -53,9 +53,9 @@ def _named(got: float, mistakes: dict[str, float], otherwise: str) -> str:
 
 
 def check_costs(costs: Callable) -> None:
-    """Nine whole numbers."""
+    """Ten whole numbers."""
     case = call_answer("costs()", costs)
-    _require(isinstance(case, dict), "costs() must return the dictionary with nine keys.")
+    _require(isinstance(case, dict), "costs() must return the dictionary with ten keys.")
     quadratic = "attention grows with the square of the length"
     width, inner, layers, lengths = 4, 8, 2, (6, 4, 2)
     projections, inside = 4 * width**2, 2 * width * inner
@@ -151,6 +151,16 @@ def check_costs(costs: Callable) -> None:
                 "steps of one epoch": math.ceil(100 / 32),
                 "steps are whole: each epoch ends with a smaller batch": math.ceil(500 / 32),
                 "this is the number of sentences seen": 100 * epochs,
+            },
+        ),
+        "five sigmoids": (
+            4**5,
+            {
+                "slopes of maps one after another are multiplied, not added": 4 * 5,
+                "this is one sigmoid, and there are five": 4,
+                "the slope of a sigmoid is at most 1/4, not 1/2": 2**5,
+                "a slope of 1 is that of ReLU; a sigmoid's is at most 1/4": 1,
+                "this is what is left of the gradient; asked is its inverse": 4**-5,
             },
         ),
     }
@@ -291,7 +301,8 @@ def check_train_epoch(train_epoch: Callable) -> None:
             still = all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
             _require(
                 rate == 0 or not still,
-                f"{name} changes no weight: one optimizer step for each batch.",
+                f"{name} changes no weight: one optimizer step for each batch, after backward() "
+                "and before the gradients are cleared.",
             )
             right = sum(n * x for n, x in zip(counts, losses, strict=True)) / sum(counts)
             gap = max(
@@ -862,6 +873,8 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
     for step, row in enumerate(gradients, start=1):
         for w, slope, state in zip(weights, row, states, strict=True):
             decays = w.dim() >= 2 or wrong == "tensors with one axis decay as well"
+            if wrong == "only tensors with exactly two axes decay: take two or more":
+                decays = w.dim() == 2
             if wrong == "no weight decays":
                 decays = False
             if slope is None:
@@ -904,6 +917,7 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
 
 ADAM_MISTAKES = (
     "tensors with one axis decay as well",
+    "only tensors with exactly two axes decay: take two or more",
     "no weight decays",
     "a weight without a gradient decays",
     "the decay is added to the gradient: that is Adam with L2",
@@ -919,6 +933,12 @@ ADAM_MISTAKES = (
     "the step goes up: subtract it",
     "the betas have changed places",
 )
+
+
+def _same(found: list, wanted: list) -> bool:
+    """Equal to nine digits; NaN equals NaN, as the mistake of a square root has it."""
+    pairs = zip(found, wanted, strict=True)
+    return all(torch.allclose(a.detach(), b, rtol=0, atol=1e-9, equal_nan=True) for a, b in pairs)
 
 
 def check_adamw_step(adamw_step: Callable) -> None:
@@ -964,8 +984,7 @@ def check_adamw_step(adamw_step: Callable) -> None:
             f"{name} replaces the tensors: the model holds the old ones. Change them in place.",
         )
         right = _adamw(sizes, rows, 0.05, **options)
-        gaps = [float((w.detach() - r).abs().max()) for w, r in zip(weights, right, strict=True)]
-        if max(gaps) < 1e-9:
+        if _same(weights, right):
             continue
         if all(
             torch.equal(w.detach(), _randn(i, *size).double())
@@ -975,10 +994,7 @@ def check_adamw_step(adamw_step: Callable) -> None:
         why = "compare with the chapter's equations, one after the other"
         for wrong in ADAM_MISTAKES:
             twin = _adamw(sizes, rows, 0.05, wrong, **options)
-            if all(
-                float((w.detach() - t).abs().max()) < 1e-9
-                for w, t in zip(weights, twin, strict=True)
-            ):
+            if _same(weights, twin):
                 why = wrong
                 break
         else:
@@ -988,10 +1004,24 @@ def check_adamw_step(adamw_step: Callable) -> None:
                 why = "the argument betas is not used as it is given"
             elif missing:
                 why = "a weight without a gradient must stay as it is, with a counter of its own"
-        worst = gaps.index(max(gaps))
+        off = [not _same([w], [r]) for w, r in zip(weights, right, strict=True)].index(True)
+        gap = float((weights[off].detach() - right[off]).abs().max())
         raise AssertionError(
-            f"{case}: the weight of shape {sizes[worst]} is off by {max(gaps):.2g}: {why}."
+            f"{case}: the weight of shape {sizes[off]} is off by {gap:.2g}: {why}."
         )
+    rows = [
+        [_randn(50 + 3 * step + i, *size).double() for i, size in enumerate(sizes)]
+        for step in range(3)
+    ]
+    weights, state = [_randn(i, *size).double() for i, size in enumerate(sizes)], {}
+    for row in rows:
+        adamw_step(weights, [g.clone() for g in row], state, 0.05)
+        weights, state = [w.clone() for w in weights], copy.deepcopy(state)
+    _require(
+        _same(weights, _adamw(sizes, rows, 0.05)),
+        "when weights and state are saved and loaded between two steps, the numbers change: in the "
+        "state, name a weight by its place in the list, not by the tensor or its id.",
+    )
     first, second, states = [torch.ones(2, 2)], [torch.ones(2, 2)], ({}, {})
     for _ in range(2):
         adamw_step(first, [torch.full((2, 2), 3.0)], states[0], 0.1)

@@ -680,6 +680,8 @@ def last_word(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def check_training(train_classifier: Callable) -> None:
     """Accuracy on new texts, padding, batch, mode."""
+    import torch._dynamo  # noqa: F401  The first optimiser imports it; the grader: once for all.
+
     start = time.perf_counter()
     model = call_answer("train_classifier", train_classifier, *last_word(2000, seed=1))
     took = time.perf_counter() - start

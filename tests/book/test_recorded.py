@@ -15,7 +15,7 @@ def test_there_are_chapters():
 
 def test_every_page_of_a_part_is_executed():
     """A page without its jupytext header would silently not be run."""
-    parts = ("start", "building-blocks", "tasks")
+    parts = ("start", "building-blocks", "making-it-work", "tasks", "experiments")
     pages = {page for part in parts for page in (notebooks.ROOT / "book" / part).glob("*.md")}
     assert pages == set(CHAPTERS)
 
