@@ -6,7 +6,7 @@ use. A check that passes is not the whole story: the grader runs further tests.
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -53,9 +53,9 @@ def _named(got: float, mistakes: dict[str, float], otherwise: str) -> str:
 
 
 def check_costs(costs: Callable) -> None:
-    """Nine whole numbers."""
+    """Ten whole numbers."""
     case = call_answer("costs()", costs)
-    _require(isinstance(case, dict), "costs() must return the dictionary with nine keys.")
+    _require(isinstance(case, dict), "costs() must return the dictionary with ten keys.")
     quadratic = "attention grows with the square of the length"
     width, inner, layers, lengths = 4, 8, 2, (6, 4, 2)
     projections, inside = 4 * width**2, 2 * width * inner
@@ -153,6 +153,16 @@ def check_costs(costs: Callable) -> None:
                 "this is the number of sentences seen": 100 * epochs,
             },
         ),
+        "five sigmoids": (
+            4**5,
+            {
+                "slopes of maps one after another are multiplied, not added": 4 * 5,
+                "this is one sigmoid, and there are five": 4,
+                "the slope of a sigmoid is at most 1/4, not 1/2": 2**5,
+                "a slope of 1 is that of ReLU; a sigmoid's is at most 1/4": 1,
+                "this is what is left of the gradient; asked is its inverse": 4**-5,
+            },
+        ),
     }
     for name, (right, mistakes) in named.items():
         _require(name in case, f"costs() lacks the entry {name!r}.")
@@ -170,43 +180,13 @@ def check_costs(costs: Callable) -> None:
 # ---------------------------------------------------------------- loops
 
 
-class _Watched(nn.Module):
-    """A linear map that notes the mode and the gradients of each call."""
-
-    def __init__(self, d: int, c: int, breaks_at: int | None = None):
-        super().__init__()
-        made = torch.Generator().manual_seed(d + c)
-        self.linear, self.modes, self.graphs = nn.Linear(d, c), [], []
-        self.breaks_at = breaks_at
-        with torch.no_grad():
-            for p in self.linear.parameters():
-                p.copy_(torch.randn(p.shape, generator=made))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.breaks_at is not None and len(self.modes) == self.breaks_at:
-            raise KeyError("this sample cannot be read")
-        self.modes.append(self.training)
-        logits = self.linear(x)
-        self.graphs.append(logits.requires_grad)
-        return logits
-
-
-class _Descent:
-    """Plain gradient descent that counts its calls."""
-
-    def __init__(self, model: nn.Module, rate: float):
-        self.trained, self.rate, self.calls = model, rate, []
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        self.calls.append("zero_grad")
-        self.trained.zero_grad()
-
-    def step(self) -> None:
-        self.calls.append("step")
-        with torch.no_grad():
-            for weight in self.trained.parameters():
-                if weight.grad is not None:
-                    weight.sub_(self.rate * weight.grad)
+def _made(kind: Callable, breaks_at: int | None = None) -> nn.Module:
+    """The notebook's model with weights that are always the same."""
+    model, draws = kind(3, 4, breaks_at), torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=draws))
+    return model
 
 
 def _tagged(seed: int, *sizes: tuple[int, ...], d: int = 3, c: int = 4) -> list:
@@ -235,6 +215,11 @@ LOOP_HINTS = {
 }
 
 
+def _nothing_to_train(batches: Iterator) -> tuple:
+    model = nn.Linear(3, 4)
+    return model, batches, torch.optim.SGD(model.parameters(), lr=0.1)
+
+
 def _refuses_nothing(name: str, run: Callable) -> None:
     for what, batches in (
         ("no batch", []),
@@ -254,45 +239,70 @@ def _refuses_nothing(name: str, run: Callable) -> None:
         )
 
 
+def _epoch_model(flat: bool) -> nn.Module:
+    """For (B, D) with a batch norm, whose running mean moves in training mode alone."""
+    model = nn.Sequential(*([nn.BatchNorm1d(3)] if flat else []), nn.Linear(3, 4))
+    draws = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(1 + torch.randn(weight.shape, generator=draws))
+    return model
+
+
 def check_train_epoch(train_epoch: Callable) -> None:
     """Mean, mode, steps, gradients of one batch at a time."""
     name = "train_epoch"
     check_not_used(name, train_epoch, LIBRARY)
-    for rate, shapes in ((0.0, ((8,), (8,), (1,))), (0.0, ((2, 7), (1, 3))), (0.3, ((6,), (3, 5)))):
+    for rate, shapes in (
+        (0.0, ((8,), (8,), (2,))),
+        (0.0, ((2, 7), (1, 3))),
+        (0.3, ((6, 3), (3, 5))),
+        (0.3, ((6,), (5,))),
+    ):
+        flat = len(shapes[0]) == 1
         for start in (False, True):
             batches = _tagged(len(shapes), *shapes)
-            model = _Watched(3, 4).train(start)
-            twin, losses, counts, raw = copy.deepcopy(model), [], [], []
+            model = _epoch_model(flat).train(start)
+            twin, losses, counts, raw = copy.deepcopy(model).train(), [], [], []
             for x, y in batches:
                 loss = F.cross_entropy(twin(x).flatten(0, -2), y.flatten(), ignore_index=-100)
+                gs = torch.autograd.grad(loss, list(twin.parameters()))
                 with torch.no_grad():
-                    gs = torch.autograd.grad(loss, list(twin.parameters()))
-                    for p, g in zip(twin.parameters(), gs, strict=True):
-                        p -= rate * g
+                    for weight, g in zip(twin.parameters(), gs, strict=True):
+                        weight -= rate * g
                 losses.append(loss.item())
                 counts.append(int((y != -100).sum()))
                 raw.append(y.numel())
-            for p in model.parameters():
-                p.grad = torch.full_like(p, 5.0)  # left over from before
-            empty = (torch.zeros(2, 3), torch.full((2,), -100))
-            optimizer = _Descent(model, rate)
-            given = [batches[0], empty, *batches[1:]]
+            for weight in model.parameters():
+                weight.grad = torch.full_like(weight, 5.0)  # left over from before
+            before = [weight.detach().clone() for weight in model.parameters()]
+            given = list(batches)
+            if not flat:
+                given.insert(1, (torch.zeros(1, 2, 3), torch.full((1, 2), -100)))
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate)
             got = call_answer(name, train_epoch, model, iter(given), optimizer, hints=LOOP_HINTS)
             _require(
                 isinstance(got, float),
                 f"{name} must return a float, got {type(got).__name__}: loss.item() is one.",
             )
-            _require(all(model.modes), "the model is not in training mode: call its train().")
-            steps = optimizer.calls.count("step")
+            if flat:
+                gap = float((model[0].running_mean - twin[0].running_mean).abs().max())
+                _require(
+                    gap < 1e-5,
+                    "the model is not in training mode: call its train(). (A batch norm, which "
+                    "collects its numbers in training mode alone, shows it.)",
+                )
+            finite = bool(model[-1].weight.isfinite().all())
             _require(
-                steps == len(batches),
-                f"{name} makes {steps} optimizer steps for {len(batches)} batches with labels and "
-                "one without: one step for each batch in which a label counts.",
+                got == got and finite,
+                f"{name} gives NaN: in one batch no label counts, and its mean is NaN. Leave it "
+                "out, without a step.",
             )
+            still = all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
             _require(
-                got == got,
-                f"{name} returns NaN: in one batch no label counts, and its mean is NaN. Leave it "
-                "out.",
+                rate == 0 or not still,
+                f"{name} changes no weight: one optimizer step for each batch, after backward() "
+                "and before the gradients are cleared.",
             )
             right = sum(n * x for n, x in zip(counts, losses, strict=True)) / sum(counts)
             gap = max(
@@ -334,13 +344,11 @@ def check_train_epoch(train_epoch: Callable) -> None:
                 + _named(got, mistakes, "it must be the mean over all labels that count")
                 + ".",
             )
-    _refuses_nothing(
-        name, lambda batches: train_epoch(_Watched(3, 4), batches, _Descent(_Watched(3, 4), 0.1))
-    )
+    _refuses_nothing(name, lambda batches: train_epoch(*_nothing_to_train(batches)))
     _done("train_epoch")
 
 
-def check_evaluate(evaluate: Callable) -> None:
+def check_evaluate(evaluate: Callable, kind: Callable) -> None:
     """Numbers, mode, graph, gradients, errors."""
     name = "evaluate"
     check_not_used(name, evaluate, LIBRARY)
@@ -348,10 +356,11 @@ def check_evaluate(evaluate: Callable) -> None:
         for shapes in (((8,), (8,), (1,)), ((2, 7), (1, 3), (4, 4))):
             batches = _tagged(5, *shapes)
             batches.append((torch.zeros(2, 3), torch.full((2,), -100)))
-            model = _Watched(3, 4).train(start)
+            model = _made(kind).train(start)
             losses, rights, counts, raw = [], [], [], []
             for x, y in batches[:-1]:
-                logits, y = model.linear(x).flatten(0, -2).detach(), y.flatten()
+                logits = F.linear(x, model.linear.weight, model.linear.bias)
+                logits, y = logits.flatten(0, -2).detach(), y.flatten()
                 losses.append(F.cross_entropy(logits, y, ignore_index=-100).item())
                 rights.append(int((logits.argmax(-1) == y).sum()))
                 counts.append(int((y != -100).sum()))
@@ -370,12 +379,8 @@ def check_evaluate(evaluate: Callable) -> None:
                     f"{key!r} must be a float, got {type(value).__name__}: use .item().",
                 )
             _require(
-                not any(model.modes),
+                not any(list(model.notes)),
                 f"{name} asks the model in training mode, with dropout: call model.eval().",
-            )
-            _require(
-                not any(model.graphs),
-                f"{name} keeps everything for a backward pass: use torch.no_grad().",
             )
             _require(
                 model.training == start,
@@ -429,8 +434,17 @@ def check_evaluate(evaluate: Callable) -> None:
                 + _named(got["accuracy"], accuracy_mistakes, "right answers by labels that count")
                 + ".",
             )
+    leaf = torch.rand(4, 3, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    writes = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 4))  # into what it is given
+    try:
+        evaluate(writes, [(leaf, torch.tensor([0, 1, 2, -100]))])
+    except RuntimeError as error:
+        raise AssertionError(
+            f"{name} keeps everything for a backward pass: use torch.no_grad(). (It was given "
+            "inputs that may be overwritten only where no graph is kept.)"
+        ) from error
     for start in (True, False):
-        model = _Watched(3, 4, breaks_at=1).train(start)
+        model = _made(kind, 1).train(start)
         try:
             evaluate(model, iter(_tagged(5, (3,), (3,))))
         except KeyError:
@@ -441,9 +455,9 @@ def check_evaluate(evaluate: Callable) -> None:
             model.training == start,
             "after an error of the model its mode has changed: put it back in a `finally`.",
         )
-    _refuses_nothing(name, lambda batches: evaluate(_Watched(3, 4), batches))
+    _refuses_nothing(name, lambda batches: evaluate(_made(kind), batches))
     for start in (True, False):
-        model = _Watched(3, 4).train(start)
+        model = _made(kind).train(start)
         try:
             evaluate(model, iter(()))
         except ValueError:
@@ -859,6 +873,8 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
     for step, row in enumerate(gradients, start=1):
         for w, slope, state in zip(weights, row, states, strict=True):
             decays = w.dim() >= 2 or wrong == "tensors with one axis decay as well"
+            if wrong == "only tensors with exactly two axes decay: take two or more":
+                decays = w.dim() == 2
             if wrong == "no weight decays":
                 decays = False
             if slope is None:
@@ -901,6 +917,7 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
 
 ADAM_MISTAKES = (
     "tensors with one axis decay as well",
+    "only tensors with exactly two axes decay: take two or more",
     "no weight decays",
     "a weight without a gradient decays",
     "the decay is added to the gradient: that is Adam with L2",
@@ -916,6 +933,12 @@ ADAM_MISTAKES = (
     "the step goes up: subtract it",
     "the betas have changed places",
 )
+
+
+def _same(found: list, wanted: list) -> bool:
+    """Equal to nine digits; NaN equals NaN, as the mistake of a square root has it."""
+    pairs = zip(found, wanted, strict=True)
+    return all(torch.allclose(a.detach(), b, rtol=0, atol=1e-9, equal_nan=True) for a, b in pairs)
 
 
 def check_adamw_step(adamw_step: Callable) -> None:
@@ -961,8 +984,7 @@ def check_adamw_step(adamw_step: Callable) -> None:
             f"{name} replaces the tensors: the model holds the old ones. Change them in place.",
         )
         right = _adamw(sizes, rows, 0.05, **options)
-        gaps = [float((w.detach() - r).abs().max()) for w, r in zip(weights, right, strict=True)]
-        if max(gaps) < 1e-9:
+        if _same(weights, right):
             continue
         if all(
             torch.equal(w.detach(), _randn(i, *size).double())
@@ -972,10 +994,7 @@ def check_adamw_step(adamw_step: Callable) -> None:
         why = "compare with the chapter's equations, one after the other"
         for wrong in ADAM_MISTAKES:
             twin = _adamw(sizes, rows, 0.05, wrong, **options)
-            if all(
-                float((w.detach() - t).abs().max()) < 1e-9
-                for w, t in zip(weights, twin, strict=True)
-            ):
+            if _same(weights, twin):
                 why = wrong
                 break
         else:
@@ -985,10 +1004,28 @@ def check_adamw_step(adamw_step: Callable) -> None:
                 why = "the argument betas is not used as it is given"
             elif missing:
                 why = "a weight without a gradient must stay as it is, with a counter of its own"
-        worst = gaps.index(max(gaps))
+        off = [not _same([w], [r]) for w, r in zip(weights, right, strict=True)].index(True)
+        gap = float((weights[off].detach() - right[off]).abs().max())
         raise AssertionError(
-            f"{case}: the weight of shape {sizes[worst]} is off by {max(gaps):.2g}: {why}."
+            f"{case}: the weight of shape {sizes[off]} is off by {gap:.2g}: {why}."
         )
+    rows = [
+        [_randn(50 + 3 * step + i, *size).double() for i, size in enumerate(sizes)]
+        for step in range(3)
+    ]
+    weights, state = [_randn(i, *size).double() for i, size in enumerate(sizes)], {}
+    try:
+        for row in rows:
+            adamw_step(weights, [g.clone() for g in row], state, 0.05)
+            weights, state = [w.clone() for w in weights], copy.deepcopy(state)
+        kept = _same(weights, _adamw(sizes, rows, 0.05))
+    except Exception:
+        kept = False
+    _require(
+        kept,
+        "when weights and state are saved and loaded between two steps, the numbers change: in the "
+        "state, name a weight by its place in the list, not by the tensor or its id.",
+    )
     first, second, states = [torch.ones(2, 2)], [torch.ones(2, 2)], ({}, {})
     for _ in range(2):
         adamw_step(first, [torch.full((2, 2), 3.0)], states[0], 0.1)

@@ -680,6 +680,8 @@ def last_word(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def check_training(train_classifier: Callable) -> None:
     """Accuracy on new texts, padding, batch, mode."""
+    import torch._dynamo  # the first optimiser does it anyway; the grader does it once for all
+
     start = time.perf_counter()
     model = call_answer("train_classifier", train_classifier, *last_word(2000, seed=1))
     took = time.perf_counter() - start
@@ -710,12 +712,16 @@ def check_training(train_classifier: Callable) -> None:
         _require(
             share > 0.95, f"{share:.3f} of the new texts are right, more than 0.95 needed.{said}"
         )
-        alone = torch.cat([model(new[i : i + 1]) for i in range(20)])
+        alone = torch.cat([call_answer("the model", model, one) for one in new[:20].split(1)])
         _require(
             max_difference(alone, got[:20]) < 1e-3,
             "a text alone has other logits than in a batch: does something run over the batch?",
         )
-        longer = model(F.pad(new[:50], (0, 20)))
+        hints = {
+            "out of": "With pads a text is longer than those of the training: are there positions "
+            "for all places?"
+        }
+        longer = call_answer("the model", model, F.pad(new[:50], (0, 20)), hints=hints)
         _require(
             max_difference(longer, got[:50]) < 1e-3,
             "twenty pads behind a text move its logits: mask them, in attention and pooling.",

@@ -1014,11 +1014,15 @@ def check_adamw_step(adamw_step: Callable) -> None:
         for step in range(3)
     ]
     weights, state = [_randn(i, *size).double() for i, size in enumerate(sizes)], {}
-    for row in rows:
-        adamw_step(weights, [g.clone() for g in row], state, 0.05)
-        weights, state = [w.clone() for w in weights], copy.deepcopy(state)
+    try:
+        for row in rows:
+            adamw_step(weights, [g.clone() for g in row], state, 0.05)
+            weights, state = [w.clone() for w in weights], copy.deepcopy(state)
+        kept = _same(weights, _adamw(sizes, rows, 0.05))
+    except Exception:
+        kept = False
     _require(
-        _same(weights, _adamw(sizes, rows, 0.05)),
+        kept,
         "when weights and state are saved and loaded between two steps, the numbers change: in the "
         "state, name a weight by its place in the list, not by the tensor or its id.",
     )

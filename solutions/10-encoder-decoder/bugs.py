@@ -67,6 +67,11 @@ for _name, _change, _says, *_more in (
     ("reads everything", {"read": [1, 2, 3, 4]}, "only what comes before", "E004-12"),
     ("no prefix", {"positions": [4, 4]}, "the whole prefix again"),
     ("squared", {"positions": [16, 4]}, "4 squared"),
+    ("counted from 0", {"read": [0, 1]}, "counted from 0"),
+    ("no heads", {"shape": [2, 4, 6]}, "the heads are missing"),
+    ("the start counted", {"positions": [15, 5]}, "four tokens need four steps"),
+    ("padding with weight 1", {"context": [[101, 106], [102.667, 102.667]]}, "with the weight 1"),
+    ("some other number", {"counted": 7}, "once more on paper"),
     ("an entry left out", {"read": None}, "lacks the entry"),
 ):
     _answer = {key: value for key, value in (_HAND | _change).items() if value is not None}
@@ -150,7 +155,7 @@ _layer(
 )
 _layer(
     "cross-attention reads the target",
-    "The cross-attention is wrong on its own",
+    "the cross-attention reads x",
     (_ACROSS, "self.multihead_attn(z, z, z)[0]"),
     errata="E004-07",
 )
@@ -186,6 +191,19 @@ _layer(
     ("self.norm1(x", "self.normA(x"),
     ("self.norm2(x", "self.norm1(x"),
     ("self.normA(x", "self.norm2(x"),
+)
+_layer(
+    "no activation", "the activation is missing", ("torch.relu(self.linear1(z))", "self.linear1(z)")
+)
+_layer(
+    "x modified",
+    "x is modified",
+    ("x = x + self.look_back(self.norm1(x))", "x += self.look_back(self.norm1(x))"),
+)
+_layer(
+    "x and memory exchanged",
+    "are x and the memory exchanged",
+    (_ACROSS, "self.multihead_attn(memory, z, z)[0]"),
 )
 _layer("GELU", "the activation is GELU", ("torch.relu", "F.gelu"))
 _layer(
@@ -223,7 +241,7 @@ _layer(
 )
 _layer(
     "cross-attention first",
-    "wrong",
+    "the cross-attention comes first",
     (
         "x = self.norm1(x + self.look_back(x))\n        x = self.norm2(x + self.look_across"
         "(x, memory, source_tokens))",
@@ -383,7 +401,7 @@ _score(
 )
 _score(
     "softmax over the places",
-    "wrong",
+    "the softmax runs over the places",
     ("dim=-1)", "dim=1)"),
 )
 _score(
@@ -862,6 +880,14 @@ _bleu(
     "no clipping",
     "at most as often",
     ("sum((mine & theirs).values())", "sum(k for g, k in mine.items() if g in theirs)"),
+)
+_bleu(
+    "words joined without a space",
+    "keep the words apart",
+    (
+        "return Counter(zip(*(words[i:] for i in range(n))))",
+        'return Counter(map("".join, zip(*(words[i:] for i in range(n)))))',
+    ),
 )
 _bleu("no brevity penalty", "brevity penalty is exp", ("100 * brevity * mean", "100 * mean"))
 _bleu(

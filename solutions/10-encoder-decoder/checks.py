@@ -26,7 +26,8 @@ __all__ = [
 LIBRARY = {"encoderlib": "The library holds the answer; write your own."}
 LAYERS = LIBRARY | dict.fromkeys(
     ("TransformerDecoderLayer", "TransformerDecoder", "Transformer"),
-    "It is the whole layer; build it from attention, linear maps and norms.",
+    "It is the whole layer, or leads to it; build yours from attention, linear maps and norms, and "
+    "the mask from torch.ones and triu.",
 )
 
 
@@ -88,6 +89,7 @@ _HAND_MISTAKES = {
         "these are the weights of the decoder's self-attention": [2, 3, 4, 4],
         "these are the weights of the encoder": [2, 3, 6, 6],
         "heads and batch are exchanged": [3, 2, 4, 6],
+        "the heads are missing: each head has weights of its own": [2, 4, 6],
         "the start token and the end are both counted": [2, 3, 5, 6],
     },
     "weights": {
@@ -107,10 +109,18 @@ _HAND_MISTAKES = {
             [1 / 3, 3 / 4, 0],
             [2 / 3, 1 / 4, 0],
         ],
+        "padding is given a weight: a hidden token has the weight 0, whatever its score is": [
+            [1 / 4, 3 / 4, 1],
+            [2 / 3, 1 / 3, 1],
+        ],
         "the scores are divided by their sum: take the exponentials first": [[0, 1, 0], [1, 0, 0]],
     },
     "context": {
         "the padded token is read": [[26, 31], [27, 26]],
+        "the padded token is added with the weight 1; it has the weight 0": [
+            [101, 106],
+            [100 + 8 / 3, 100 + 8 / 3],
+        ],
         "the rows are exchanged": [[8 / 3, 8 / 3], [1, 6]],
         "this is the plain mean of the two values": [[2, 4], [2, 4]],
     },
@@ -118,7 +128,7 @@ _HAND_MISTAKES = {
         "the scores for y_3 may not depend on y_3: that is the answer": [1, 2, 3],
         "only what comes before y_3 may be read": [1, 2, 3, 4],
         "the decoder reads all earlier tokens, not only the last one": [2],
-        "they are counted from 1": [0, 1],
+        "they are counted from 0; the text counts the labels from 1": [0, 1],
     },
     "positions": {
         "without a cache every step computes the whole prefix again": [4, 4],
@@ -126,6 +136,7 @@ _HAND_MISTAKES = {
         "the two are exchanged": [4, 10],
         "the cache makes each step compute one position": [10, 1],
         "the first step computes the start token: 1 + 2 + 3 + 4": [6, 3],
+        "four tokens need four steps: the start is read in the first one": [15, 5],
     },
 }
 
@@ -138,8 +149,9 @@ def check_by_hand(by_hand: Callable) -> None:
         _require(key in case, f"The dictionary lacks the entry '{key}'.")
         name = f"The entry '{key}'"
         want = torch.tensor(wanted, dtype=torch.float64)
+        entry = sorted(case[key]) if isinstance(case[key], set) else case[key]
         try:
-            value = torch.as_tensor(case[key], dtype=torch.float64)
+            value = torch.as_tensor(entry, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError):
             raise AssertionError(f"{name} must hold numbers, in the form of the table.") from None
         shown = {
@@ -155,8 +167,15 @@ def check_by_hand(by_hand: Callable) -> None:
             free = torch.tensor(_HAND["labels"]) == 0
             value = value.where(~free, want)
             shown = {m: wrong.where(~free, want) for m, wrong in shown.items()}
-        check_close(name, value, want, shown, tolerance=2e-3)
+        if not torch.allclose(value, want, rtol=0, atol=2e-3):
+            said = [m for m, w in shown.items() if _near(w, value) and not _near(w, want)]
+            idea = f"{said[0]}." if said else "do it once more on paper."
+            raise AssertionError(f"{name} is not right: {idea}")
     _done("by_hand")
+
+
+def _near(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and torch.allclose(one, two, rtol=0, atol=2e-2)
 
 
 # ---------------------------------------------------------------- 2. a decoder layer
@@ -217,6 +236,8 @@ def _mistakes(seed, d, h, f, first, x, memory, tokens) -> dict[str, Tensor]:
     state = {n: p.clone() for n, p in theirs.state_dict().items()}
     other = _theirs(seed, d, h, f, not first)
     bent = _theirs(seed, d, h, f, first, "gelu")
+    linear = _theirs(seed, d, h, f, first)
+    linear.activation = nn.Identity()
     order = "post-norm although norm_first is True" if first else "pre-norm although it is False"
     given = x, memory, tokens
     wrong = {
@@ -228,10 +249,15 @@ def _mistakes(seed, d, h, f, first, x, memory, tokens) -> dict[str, Tensor]:
         "means may NOT attend": _run(theirs, state, *given, "exchanged"),
         f"the layer runs in {order}": _run(other, state, *given),
         "the activation is GELU, not ReLU": _run(bent, state, *given),
+        "the activation is missing": _run(linear, state, *given),
+        "the cross-attention comes first": _rewired(theirs, state, first, *given, crossed=True),
         "norm1 and norm2 are exchanged": _run(theirs, _renamed(state, "norm1.", "norm2."), *given),
         "norm2 and norm3 are exchanged": _run(theirs, _renamed(state, "norm2.", "norm3."), *given),
         "self_attn and multihead_attn are exchanged": _run(
             theirs, _renamed(state, "self_attn.", "multihead_attn."), *given
+        ),
+        "the cross-attention reads x: its keys and values come from the memory": _rewired(
+            theirs, state, first, *given
         ),
         "self_attn is used for the source as well": _run(
             theirs, _copied(state, "self_attn.", "multihead_attn."), *given
@@ -255,6 +281,31 @@ def _mistakes(seed, d, h, f, first, x, memory, tokens) -> dict[str, Tensor]:
     return {name: values for name, values in wrong.items() if bool(values.isfinite().all())}
 
 
+def _rewired(theirs, state, first, x, memory, tokens, crossed=False) -> Tensor:
+    """The first two sub-layers exchanged, or a cross-attention that reads the target."""
+    theirs.load_state_dict(state)
+    places = torch.arange(x.size(1))
+    later = places > places[:, None]
+    away = None if tokens is None else tokens.logical_not()
+
+    def across(z: Tensor) -> Tensor:
+        if not crossed:
+            return theirs.multihead_attn(z, z, z)[0]
+        return theirs.multihead_attn(z, memory, memory, key_padding_mask=away)[0]
+
+    def among(z: Tensor) -> Tensor:
+        return theirs.self_attn(z, z, z, attn_mask=later)[0]
+
+    def feed(z: Tensor) -> Tensor:
+        return theirs.linear2(theirs.linear1(z).relu())
+
+    parts = [(among, theirs.norm1), (across, theirs.norm2), (feed, theirs.norm3)]
+    with torch.no_grad():
+        for part, norm in [parts[i] for i in ((1, 0, 2) if crossed else (0, 1, 2))]:
+            x = x + part(norm(x)) if first else norm(x + part(x))
+    return x
+
+
 def _copied(state: dict, source: str, target: str) -> dict:
     return {
         n: state[source + n.removeprefix(target)] if n.startswith(target) else p
@@ -276,6 +327,8 @@ def check_decoder_layer(DecoderLayer: type) -> None:
         "batch_first": "Set batch_first=True.",
         "key's sequence and batch": "Source and target have different lengths: the cross-attention "
         "has its queries from x, and keys and values both from the memory.",
+        "The size of tensor a": "The result has one vector for each target token, so queries and "
+        "residual come from x: are x and the memory exchanged?",
         "match value shape": "Queries come from x, keys and values of the cross-attention both "
         "from the memory.",
         "but got key_padding_mask": "Queries come from x, keys and values from the memory; "
@@ -304,6 +357,10 @@ def check_decoder_layer(DecoderLayer: type) -> None:
             with torch.no_grad():
                 got = call_answer("DecoderLayer.forward", mine, x, memory, real, hints=hints)
             check_tensor("The result of DecoderLayer", got)
+            _require(
+                bool(torch.equal(x, _randn(1, b, t, d))),
+                "x is modified: `x += ...` writes into what was given; write x = x + ....",
+            )
             _require(
                 got.shape == x.shape,
                 f"The result must be (B, T, D) = {tuple(x.shape)}, got {tuple(got.shape)}: one "
@@ -467,6 +524,9 @@ def check_log_probability(log_probability: Callable) -> None:
             1
         ),
         "all targets are added together": right.sum().expand(3),
+        "the softmax runs over the places: it belongs over the vocabulary": _logits_of(
+            lambda *both: decode(*both).log_softmax(1), memory, shift, targets, used
+        ),
         "the logits are added: they need a log_softmax": _logits_of(
             decode, memory, shift, targets, used
         ),
@@ -949,6 +1009,13 @@ def check_corpus_bleu(corpus_bleu: Callable) -> None:
             [[one("a b c d e f")], [one("a b c d e f g h")]],
             4,
             "The lengths for the brevity penalty are summed over the corpus.",
+        ),
+        (
+            "the words 'ab', 'c' against 'a', 'bc'",
+            [one("ab c x y z w")],
+            [[one("a bc x y z w")]],
+            4,
+            "An n-gram is n words, not their letters in a row: keep the words apart, as a tuple.",
         ),
         (
             "one sentence without four words in a row",

@@ -38,15 +38,12 @@ def _right(task: str, name: str, *swaps: tuple[str, str]) -> None:
 for _name, _says, _old, _new, _errata in (
     ("mean with the pad", "the pad is counted", "[-3.0, 3.0]", "[-0.5, 4.0]", "E000-13"),
     ("sum over four", "divided by four", "[-3.0, 3.0]", "[-2.25, 2.25]", "E000-13"),
-    ("sum for mean", "it is the sum", "[-3.0, 3.0]", "[-9.0, 9.0]", ""),
     ("maximum of zeroed", "a pad of zeros", '"maximum": [-1.0, 6.0]', '"maximum": [0.0, 6.0]', ""),
     ("maximum with the pad", "the pad is counted", "[-1.0, 6.0]", "[7.0, 7.0]", "E000-13"),
-    ("pad left out", "the pad is left out", "[-0.5, 4.0]", "[-3.0, 3.0]", ""),
     ("zeroed left out", "the pad is left out", "[0.0, 6.0]", "[-1.0, 6.0]", ""),
     ("not divided", "must sum to 1", "[0.125, 0.25, 0.625]", "[1.0, 2.0, 5.0]", ""),
     ("sign of the loss", "the sign is wrong", "1.3863", "-1.3863", ""),
     ("probability for loss", "this is the probability", "1.3863", "0.25", ""),
-    ("third class right", "another class", "1.3863", "0.47", ""),
     ("gradient of p", "1 must be taken away", "[0.125, -0.75, 0.625]", "[0.125, 0.25, 0.625]", ""),
     ("sign of the gradient", "the sign is wrong", "[0.125, -0.75", "[-0.125, 0.75", ""),
     ("no floor", "only without the first softmax", "0.7437", "0.0", "E000-27"),
@@ -688,6 +685,15 @@ _learn(
     "dropout is on",
     ("dropout=0.0", "dropout=0.1"),
     (_EVAL, "return model"),
+)
+_learn(
+    "a table of ten places",
+    "are there positions for all places",
+    (
+        _EVAL,
+        "model.eval()\n    places = torch.zeros(10, 1)\n"
+        "    return lambda ids: model(ids) + places[torch.arange(ids.size(1))].sum()",
+    ),
 )
 _learn("nothing returned", "must return the model", (_EVAL, "model.eval()"))
 _learn(

@@ -47,8 +47,12 @@ for _name, _key, _value, _says, *_more in (
     ("every piece", "labels", [_N, 1, 2, 2, 2, 0, 1, 1, 1, 3, _N, _N, _N], "further pieces"),
     ("pads labelled O", "labels", [0, 1, 2, 2, _N, 0, 1, _N, _N, 3, 0, 0, 0], "pads", "E004-33"),
     ("as in the article", "labels", [1, 2, 2, 0, 1, 3] + [0] * 7, "the labels slide", "E004-31"),
+    ("later pieces are O", "labels", [_N, 1, 2, 2, 0, 0, 1, 0, 0, 3, _N, _N, _N], "label of O"),
     ("predicted tags", "labels", [_N, 1, 2, 0, _N, 0, 0, _N, _N, 4, _N, _N, _N], "true tags"),
     ("O forgotten", "logits", 4, "O is a class", "E004-26"),
+    ("one logit", "logits", 1, "one logit for each tag"),
+    ("per cent", "padded accuracy", 81.25, "between 0 and 1"),
+    ("pads behind 16 places", "padded accuracy", 0.65, "16 places in all"),
     ("two logits", "logits", 2, "two classes", "E004-26"),
     ("pieces counted", "word accuracy", 0.4615, "count words"),
     ("City is right", "word accuracy", 0.6667, "share of wrong"),
@@ -59,6 +63,7 @@ for _name, _key, _value, _says, *_more in (
     ("precision for recall", "recall of O", 0.3333, "that is the precision"),
     ("part of an entity", "entities", [2, 2, 3], "the ends differ"),
     ("I-date is nothing", "entities", [0, 1, 3], "goes on with nothing"),
+    ("I-date is wrong", "entities", [0, 2, 3], "start and end of a true one"),
     ("order", "entities", [1, 3, 2], "right, predicted, true"),
     ("words for entities", "entities", [2, 3, 5], "not words"),
     ("arithmetic mean", "entity F1", 0.4167, "harmonic"),
@@ -574,6 +579,7 @@ _add(
     ),
     "shuffle speakers, not sentences",
 )
+_split("order of a set", "sort it", ("dict.fromkeys(groups)", "set(groups)"))
 _split("not shuffled", "must be shuffled", ("random.Random(seed).shuffle(speakers)\n", ""))
 _split(
     "sorted after the shuffle",
@@ -768,7 +774,7 @@ _tell(
 _tell("classes ignored", "has shape", (" if classes is None else classes", ""))
 _tell(
     "classes sorted",
-    "is wrong",
+    "the classes are sorted",
     ("if classes is None else classes,", "if classes is None else sorted(classes),"),
 )
 _tell(
@@ -838,6 +844,11 @@ _tell(
         "micro = weighted",
     ),
     errata="E004-40",
+)
+_tell(
+    "micro F1 is the arithmetic mean",
+    "harmonic mean of micro",
+    ("return {", "micro[2] = micro[:2].mean()\nreturn {"),
 )
 _tell(
     "micro from the wrong denominator",
@@ -1098,7 +1109,13 @@ _accuse(
     ),
 )
 _accuse(
-    "only the two opposite corners",
+    "all ends low or all high",
+    "try all combinations",
+    ("itertools.product(*ends)", "zip(*ends)"),
+)
+_accuse("ends above 1", "cut the ends there", ("min(p + half, 1.0)", "p + half"))
+_accuse(
+    "one corner beyond the ends",
     "does not find",
     (
         "for corner in itertools.product(*ends):",
@@ -1228,7 +1245,7 @@ _pair(
         "    return (f1 * there).sum(-1) / there.sum(-1).clamp(min=1)",
     ),
 )
-_pair("NaN for absent types", "got nan", (".clamp(min=1)", ""))
+_pair("NaN for absent types", "has 0/0", (".clamp(min=1)", ""))
 _pair(
     "float32", "float32", (".double()", ".float()"), ("dtype=torch.float64", "dtype=torch.float32")
 )

@@ -60,6 +60,10 @@ _NAMED = {
                 (1, 2, 2, 0, 1, 3, 0, 0, 0, 0, 0, 0, 0),
                 (1, 2, 2, 0, 1, 3, -100, -100, -100, -100, -100, -100, -100),
             ),
+            "further pieces of a word get -100, not the label of O": (
+                (-100, 1, 2, 2, 0, 0, 1, 0, 0, 3, -100, -100, -100),
+                (-100, 1, 2, 2, 0, 0, 1, 0, 0, 3, 0, 0, 0),
+            ),
             "use the true tags, not the predicted ones": (
                 (-100, 1, 2, 0, -100, 0, 0, -100, -100, 4, -100, -100, -100),
             ),
@@ -71,6 +75,7 @@ _NAMED = {
             "O is a class, too": (4,),
             "B and I of a type are two classes": (3, 2),
             "the ids begin with 0": (6,),
+            "a piece needs one logit for each tag": (1,),
         },
     ),
     "word accuracy": (
@@ -86,6 +91,7 @@ _NAMED = {
             "the ten pads are predicted as O and labelled O: they count as right": (3 / 16, 3 / 6),
             "pads count in the denominator, too": (13 / 6,),
             "that is the share of pads": (10 / 16,),
+            "16 places in all, of which six are words": (13 / 20, 13 / 19, 19 / 22, 6 / 16),
         },
     ),
     "precision of O": (
@@ -106,6 +112,7 @@ _NAMED = {
             "Salt Lake is not Salt Lake City: the ends differ": ((2, 2, 3),),
             "the I-date goes on with nothing, so it begins an entity": ((0, 1, 3), (1, 1, 3)),
             "the order is right, predicted, true": ((1, 3, 2),),
+            "the entity that the I-date begins has type, start and end of a true one": ((0, 2, 3),),
             "count entities, not words": ((3, 6, 6), (2, 3, 5), (2, 2, 5), (2, 3, 4)),
         },
     ),
@@ -138,6 +145,8 @@ def check_worked_case(worked_case: Callable) -> None:
         if torch.allclose(got, want, atol=6e-3):
             continue
         why = "write the counts down first"
+        if want.dim() == 0 and name != "logits" and got > 1:
+            why = "a share lies between 0 and 1"
         for reason, values in wrong.items():
             if any(
                 torch.allclose(got, torch.as_tensor(value, dtype=torch.float64), atol=6e-3)
@@ -145,7 +154,7 @@ def check_worked_case(worked_case: Callable) -> None:
             ):
                 why = reason
                 break
-        raise AssertionError(f"{name!r} is not {case[name]!r}: {why}.")
+        raise AssertionError(f"{name!r} is not right; your answer is {case[name]!r}: {why}.")
     _done("worked_case")
 
 
@@ -431,6 +440,13 @@ def check_three_parts(three_parts: Callable) -> None:
             f"{name}: in 150 splits only {len(came)} of {len(set(mixed))} speakers came into the "
             f"{what} part: all speakers must be shuffled.",
         )
+    for letter in "tuvwxyz":
+        _require(
+            ask([letter + group for group in mixed], 5, 4, 0) == ask(mixed, 5, 4, 0),
+            f"{name}: with {letter!r} in front of every name the split is another one, though the "
+            "names are in the same order. A set of names has another order with other names, and "
+            "in another run of Python: sort it, or take the order in `groups`.",
+        )
     for groups, n_validation, n_test in ((list("ab"), 1, 1), (list("abcd"), 0, 9)):
         try:
             three_parts(groups, n_validation, n_test, 0)
@@ -457,6 +473,8 @@ def _divide(a: float, b: float, other: float = 0.0) -> float:
 
 def _report(matrix: list[list[int]], classes: Sequence[int], slip: str = "") -> dict:
     """The report by loops, or what one of the named slips makes of it."""
+    if slip == "sorted":
+        classes = sorted(classes)
     if slip == "axes":
         matrix = [list(row) for row in zip(*matrix, strict=True)]
     if slip == "cut":
@@ -489,6 +507,8 @@ def _report(matrix: list[list[int]], classes: Sequence[int], slip: str = "") -> 
         micro = [share] * 3
     if slip == "micro recall":
         micro = [micro[1]] * 3
+    if slip == "micro mean":
+        micro[2] = (micro[0] + micro[1]) / 2
     return {
         "precision": [s[0] for s in scores],
         "recall": [s[1] for s in scores],
@@ -513,6 +533,9 @@ _SLIPS = {
     "weighted over all": "weights sum to the support of the K classes",
     "weighted from averages": "weighted F1 is the mean of the F1 of the classes",
     "micro accuracy": "micro is the accuracy only if all classes are in the sums",
+    "sorted": "the classes are sorted: keep the order in which they are asked for",
+    "micro mean": "micro F1 is the harmonic mean of micro precision and recall, or 2 right / "
+    "(predicted + true) of the sums",
     "micro recall": "micro precision divides by the predictions, recall by the true ones",
 }
 
@@ -701,6 +724,25 @@ def check_audit(audit: Callable) -> None:
         "a perfect report",
         "nothing is above 1",
     )
+    rows = {
+        "a": (0.003, 0.006, 0.004, 316),
+        "b": (1.0, 0.418, 0.59, 141),
+        "c": (1.0, 0.048, 0.092, 167),
+    }
+    expect(
+        ask(rows, {"micro avg": (0.088, 0.111, 0.098)}),
+        set(),
+        "a table with a very small precision",
+        "the extremes of the micro row lie at corners where some cells are low and others high: "
+        "try all combinations",
+    )
+    rows = {"a": (1.0, 0.19, 0.32, 130), "b": (1.0, 0.14, 0.25, 76)}
+    expect(
+        ask(rows, {"micro avg": (1.01, 0.17, 0.29)}, 2),
+        {("micro avg", "precision")},
+        "a table with a micro precision of 1.01",
+        "no precision is above 1, so cut the ends there",
+    )
     article = {"0": (0.947, 0.978, 0.959, 1668), "1": (0.916, 0.909, 0.912, 257)}
     lines = {
         "micro avg": (0.94, 0.943, 0.941),
@@ -775,7 +817,12 @@ def check_paired_interval(paired_interval: Callable) -> None:
         )
         same = all(bool((x == y).all()) for x, y in zip(kept, given[:3], strict=True))
         _require(same, f"{name}: {KEPT}")
-        return [float(x) for x in got]
+        three = [float(x) for x in got]
+        _require(
+            all(x == x for x in three),
+            f"{name} gives NaN: a type that does not occur in a draw has 0/0, which counts as 0.",
+        )
+        return three
 
     def draws(slip: str = "") -> Tensor:
         values = [_macro(a[row], slip) - _macro(b[row], slip) for row in picks]

@@ -206,6 +206,35 @@ _bad(
     (_COUNT, "rows, columns = (-(-size // stride) for size in (height, width))"),
     ("below = ", "below = max(0, 0) + "),
 )
+_bad(
+    "rows of the grid rounded down",
+    "lower border are cut off",
+    (
+        _COUNT,
+        "rows = max(height - side, 0) // stride + 1\n"
+        "    columns = -(-max(width - side, 0) // stride) + 1",
+    ),
+    ("below = (rows - 1) * stride + side - height", "below = max(0, side - height)"),
+)
+_bad(
+    "columns of the grid rounded down",
+    "right border are cut off",
+    (
+        _COUNT,
+        "rows = -(-max(height - side, 0) // stride) + 1\n"
+        "    columns = max(width - side, 0) // stride + 1",
+    ),
+    ("aside = (columns - 1) * stride + side - width", "aside = max(0, side - width)"),
+)
+_bad(
+    "continued on the wrong side, grid from the patches",
+    "left, right, top, bottom",
+    ("(0, aside, 0, below)", "(0, below, 0, aside)"),
+    (
+        "return windows.flatten(3).flatten(1, 2), (rows, columns)",
+        "return windows.flatten(3).flatten(1, 2), tuple(windows.shape[1:3])",
+    ),
+)
 _bad("grid turned", "Rows come first", ("(rows, columns)\n", "(columns, rows)\n"))
 _bad("no grid", "must return a pair", (", (rows, columns)\n", "\n"))
 _bad(
@@ -301,8 +330,8 @@ class VisionTransformer(nn.Module):
         self.shape, self.side, self.read = (channels, height, width), side, read
         self.project = nn.Linear(channels * side * side, d_model)
         self.cls = nn.Parameter(torch.zeros(d_model))
-        n_patches = (height // side) * (width // side)
-        self.positions = nn.Parameter(0.5 * torch.randn(1 + n_patches, d_model))
+        self.rows = nn.Parameter(0.5 * torch.randn(height // side, d_model))
+        self.columns = nn.Parameter(0.5 * torch.randn(width // side, d_model))
         self.encoder = encoder
         self.head = nn.Linear(2 * d_model if read == "both" else d_model, n_classes)
 
@@ -311,7 +340,8 @@ class VisionTransformer(nn.Module):
             raise ValueError("size")
         x = self.project(F.unfold(images, self.side, stride=self.side).mT)
         cls = self.cls.expand(len(images), 1, -1)
-        h = torch.cat([cls, x], dim=1) + self.positions
+        places = (self.rows[:, None] + self.columns[None]).flatten(0, 1)
+        h = torch.cat([cls, x + places], dim=1)
         z = self.encoder(h)
         first, rest = z[:, 0], z[:, 1:].mean(1)
         if self.read == "cls":
@@ -320,36 +350,58 @@ class VisionTransformer(nn.Module):
             return self.head(rest)
         return self.head(torch.cat([first, rest], dim=-1))
 """.lstrip()
-_JOIN = "h = torch.cat([cls, x], dim=1) + self.positions"
+_JOIN = "h = torch.cat([cls, x + places], dim=1)"
+_PLACES = "places = (self.rows[:, None] + self.columns[None]).flatten(0, 1)"
+_TOKENS = "F.unfold(images, self.side, stride=self.side).mT"
 _READ = "first, rest = z[:, 0], z[:, 1:].mean(1)"
 _bad = _maker("vit", _VIT)
 _bad("class token in the mean", "leave it out", (_READ, "first, rest = z[:, 0], z.mean(1)"))
 _bad(
-    "class token behind",
-    "stands behind the patches",
-    (_JOIN, "h = torch.cat([x, cls], dim=1) + self.positions"),
-    (_READ, "first, rest = z[:, -1], z[:, :-1].mean(1)"),
-)
-_bad(
     "class token behind, read in front",
     "but row 0 is read",
-    (_JOIN, "h = torch.cat([x, cls], dim=1) + self.positions"),
+    (_JOIN, "h = torch.cat([x + places, cls], dim=1)"),
 )
 _bad(
-    "class token without position",
-    "gets no position",
-    (_JOIN, "h = torch.cat([cls, x + self.positions[1:]], dim=1)"),
+    "class token with a position",
+    "it gets none",
+    (_JOIN, "h = torch.cat([cls + places[0], x + places], dim=1)"),
+)
+_bad(
+    "rows alone", "the column's is not", (_PLACES, _PLACES.replace("columns[None]", "columns * 0"))
+)
+_bad("columns alone", "the row's is not", (_PLACES, _PLACES.replace("rows[:", "rows.mul(0)[:")))
+_bad(
+    "addresses column by column",
+    "counted column by column",
+    (
+        _PLACES,
+        _PLACES.replace("rows[:, None] + self.columns[None]", "rows + self.columns[:, None]"),
+    ),
+)
+_bad(
+    "the image is reshaped",
+    "without moving axes",
+    (_TOKENS, "images.reshape(len(images), -1, self.project.in_features)"),
+)
+_bad(
+    "channels moved, then reshaped",
+    "are no squares",
+    (_TOKENS, "images.movedim(1, -1).reshape(len(images), -1, self.project.in_features)"),
+)
+_bad(
+    "unfold reshaped",
+    "F.unfold is reshaped",
+    (
+        _TOKENS,
+        "F.unfold(images, self.side, stride=self.side)"
+        ".reshape(len(images), -1, self.project.in_features)",
+    ),
 )
 _bad("no positions", "the positions are not added", (_JOIN, "h = torch.cat([cls, x], dim=1)"))
 _bad(
-    "last row for the class token",
-    "the last row of the positions",
-    (_JOIN, "h = torch.cat([cls + self.positions[-1:], x + self.positions[:-1]], dim=1)"),
-)
-_bad(
     "no class token",
     "no class token among",
-    (_JOIN, "h = x + self.positions[1:]"),
+    (_JOIN, "h = x + places"),
     (_READ, "first, rest = z[:, 0], z.mean(1)"),
 )
 _bad("no encoder", "the encoder is not called", ("z = self.encoder(h)", "z = h"))
@@ -413,10 +465,31 @@ _bad(
     ("nn.Parameter(torch.zeros(d_model))", "torch.zeros(d_model)"),
 )
 _bad(
-    "no row for the class token",
-    "must be (7, 8)",
-    ("1 + n_patches, d_model", "n_patches, d_model"),
-    (_JOIN, "h = torch.cat([cls, x + self.positions], dim=1)"),
+    "one table for all places",
+    "has no parameter 'rows'",
+    (
+        "        self.rows = nn.Parameter(0.5 * torch.randn(height // side, d_model))\n",
+        "        n = 1 + (height // side) * (width // side)\n",
+    ),
+    (
+        "self.columns = nn.Parameter(0.5 * torch.randn(width // side, d_model))",
+        "self.positions = nn.Parameter(0.5 * torch.randn(n, d_model))",
+    ),
+    (_PLACES, "places = self.positions[1:]"),
+    (_JOIN, "h = torch.cat([cls, x], dim=1) + self.positions"),
+    note="The model of the chapter, with its one table.",
+)
+_bad(
+    "width of the projection without the channels",
+    "'project.weight' has shape",
+    ("nn.Linear(channels * side * side", "nn.Linear(side * side"),
+)
+_bad(
+    "rows and columns exchanged",
+    "'rows' has shape (3, 8), must be (2, 8)",
+    ("torch.randn(height // side", "torch.randn(WIDTH"),
+    ("torch.randn(width // side", "torch.randn(height // side"),
+    ("torch.randn(WIDTH", "torch.randn(width // side"),
 )
 _bad(
     "encoder outside",
@@ -455,6 +528,24 @@ _right(
 )
 _right(
     "vit",
+    "addresses by divmod in a loop, class token put in by hand",
+    _edit(
+        _VIT,
+        (
+            _PLACES,
+            "m = len(self.columns)\n"
+            "        places = [self.rows[n // m] + self.columns[n % m] for n in range(x.size(1))]\n"
+            "        places = torch.stack(places)",
+        ),
+        (
+            _JOIN,
+            "h = torch.empty(len(x), x.size(1) + 1, x.size(2))\n"
+            "        h[:, 0], h[:, 1:] = self.cls, x + places",
+        ),
+    ),
+)
+_right(
+    "vit",
     "patches cut by reshape and permute, positions added in two places",
     _edit(
         _VIT,
@@ -465,7 +556,12 @@ _right(
             "        x = images.reshape(b, c, h_ // p, p, w_ // p, p).permute(0, 2, 4, 1, 3, 5)\n"
             "        x = self.project(x.reshape(b, -1, c * p * p))",
         ),
-        (_JOIN, "h = torch.cat([cls + self.positions[:1], x + self.positions[1:]], dim=1)"),
+        (_PLACES, "m = self.columns.size(0)"),
+        (
+            _JOIN,
+            "h = x.unflatten(1, (-1, m)) + self.columns + self.rows.unsqueeze(1)\n"
+            "        h = torch.cat([cls, h.flatten(1, 2)], dim=1)",
+        ),
     ),
 )
 
@@ -517,6 +613,24 @@ _bad(
     "reshaped",
     "(B, C, height, width) is reshaped",
     (_CUT_OUT, "patches = images.reshape(len(images), -1, side * side * images.size(1))"),
+)
+_bad(
+    "unfold reshaped",
+    "F.unfold is reshaped",
+    (
+        _CUT_OUT,
+        "patches = F.unfold(images, side, stride=side)\n"
+        "    patches = patches.reshape(len(images), -1, patches.size(1))",
+    ),
+)
+_bad(
+    "patches column by column",
+    "stand column by column",
+    (
+        _CUT_OUT,
+        "patches = images.unfold(2, side, side).unfold(3, side, side).permute(0, 3, 2, 1, 4, 5)\n"
+        "    patches = patches.flatten(3).flatten(1, 2)",
+    ),
 )
 _bad("no norm", "nothing is normalised", (_LAST, "return h + positions"))
 _bad("no positions", "the positions are not added", (_LAST, "return F.layer_norm(h, h.shape[-1:])"))
@@ -642,8 +756,24 @@ _bad(
     ("picture[0].flatten(1).mT", "picture[0].mT.flatten(1).mT"),
 )
 _bad(
+    "not turned back",
+    "not turned back at the end",
+    ("picture[0].flatten(1).mT", "picture[0].reshape(-1, table.size(1))"),
+)
+_bad(
+    "neither turned nor turned back",
+    "and back, without turning it",
+    (_PICTURE, "picture = table[1:].reshape(1, -1, *old)"),
+    ("picture[0].flatten(1).mT", "picture[0].reshape(-1, table.size(1))"),
+)
+_bad(
+    "new grid turned",
+    "of the new grid",
+    ("size=tuple(new)", "size=(new[1], new[0])"),
+)
+_bad(
     "columns for channels",
-    "is wrong at",
+    "without turning it",
     (_PICTURE, "picture = table[1:].reshape(1, -1, *old)"),
 )
 _bad(
@@ -919,6 +1049,13 @@ _bad(
     "exactly t is rejected",
     ("(strangers >= t)", "(strangers > t)"),
     ("(friends >= t)", "(friends > t)"),
+)
+_bad("more than t for strangers", "a stranger whose score", ("(strangers >= t)", "(strangers > t)"))
+_bad("more than t for friends", "a friend whose score", ("(friends >= t)", "(friends > t)"))
+_bad(
+    "positive scores alone",
+    "negative scores are left out",
+    ("in scores.unique():", "in scores[scores > 0].unique():"),
 )
 _bad("fewer than most", "at most", ("wrong <= most", "wrong < most"))
 _bad(

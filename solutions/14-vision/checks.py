@@ -170,6 +170,7 @@ def check_cut(cut: Callable) -> None:
         (2, 6, 6, 4, 2),
         (3, 7, 9, 4, 3),
         (2, 5, 8, 3, 2),
+        (2, 8, 7, 4, 3),
         (1, 2, 3, 4, 2),
     ):
         images = _randn(1, 2, c, height, width)
@@ -182,9 +183,22 @@ def check_cut(cut: Callable) -> None:
         rows, columns = _grid(height, width, side, stride)
         if patches.dim() == 3 and patches.size(1) != rows * columns:
             n = [(size - side) // stride + 1 for size in (height, width)]
+            aside = rows * stride + side - stride - height, columns * stride + side - stride - width
+            turned = (height + aside[1], width + aside[0])
+            turned = [(size - side) // stride + 1 for size in turned]
+            ends = [" The pixels at the right border are cut off: continue the image."]
+            ends += [" The pixels at the lower border are cut off: continue the image."]
+            ends += [" The pixels at the border are cut off: continue the image."]
             hint = ""
-            if patches.size(1) == n[0] * n[1]:
-                hint = " The pixels at the border are cut off: continue the image."
+            if patches.size(1) in (n[0] * n[1], n[0] * columns, rows * n[1]):
+                lost = rows > n[0] and patches.size(1) != rows * n[1]
+                lost_right = columns > n[1] and patches.size(1) != n[0] * columns
+                hint = ends[2 if lost and lost_right else 1 if lost else 0]
+                if min(turned) > 0 and patches.size(1) == turned[0] * turned[1]:
+                    hint += (
+                        " Or it is continued, but on the wrong side: F.pad takes left, right, top, "
+                        "bottom."
+                    )
             elif patches.size(1) > rows * columns:
                 hint = " Continue the image by as few pixels as possible, none if none is needed."
             raise AssertionError(
@@ -254,25 +268,35 @@ def _vit_logits(model: nn.Module, images: Tensor, side: int, read: str, slip: st
     x = F.conv2d(images, weight, model.project.bias, stride=side)
     x = (x.transpose(2, 3) if slip == "columns" else x).flatten(2).mT
     cls = model.cls.expand(len(x), 1, d)
-    positions = model.positions
-    if slip == "cls without position":
-        h = torch.cat([cls, x + positions[1:]], dim=1)
-    elif slip == "behind":
-        h = torch.cat([x, cls], dim=1) + positions
-    elif slip == "no positions":
-        h = torch.cat([cls, x], dim=1)
-    else:
-        h = torch.cat([cls, x], dim=1) + positions
+    rows, columns = model.rows, model.columns
+    n, m = len(rows), len(columns)
+    places = rows.repeat_interleave(m, dim=0) + columns.repeat(n, 1)
+    if slip == "places by column":
+        places = rows.repeat(m, 1) + columns.repeat_interleave(n, dim=0)
+    if slip == "rows alone":
+        places = rows.repeat_interleave(m, dim=0)
+    if slip == "columns alone":
+        places = columns.repeat(n, 1)
+    if slip == "no positions":
+        places = torch.zeros_like(places)
+    if slip == "reshaped":
+        x = model.project(images.reshape(len(x), n * m, -1))
+    if slip == "pixels last, reshaped":
+        x = model.project(images.movedim(1, -1).reshape(len(x), n * m, -1))
+    if slip == "unfold reshaped":
+        x = model.project(F.unfold(images, side, stride=side).reshape(len(x), n * m, -1))
+    x = x + places
+    h = torch.cat([cls, x], dim=1)
+    if slip == "cls with position":
+        h = torch.cat([cls + places[:1], x], dim=1)
     if slip == "absent":
-        z = model.encoder(x + positions[1:])
+        z = model.encoder(x)
         z = torch.cat([z[:, :1], z], dim=1)
     else:
         z = h if slip == "no encoder" else model.encoder(h)
     first, rest = z[:, 0], z[:, 1:].mean(1)
-    if slip == "behind":
-        first, rest = z[:, -1], z[:, :-1].mean(1)
     if slip == "behind, read in front":
-        z = model.encoder(torch.cat([x, cls], dim=1) + positions)
+        z = model.encoder(torch.cat([x, cls], dim=1))
         first, rest = z[:, 0], z[:, 1:].mean(1)
     if slip == "mean of all":
         rest = z.mean(1)
@@ -292,10 +316,17 @@ def _vit_logits(model: nn.Module, images: Tensor, side: int, read: str, slip: st
 
 SLIPS = {
     "the class token counts in the mean: leave it out": "mean of all",
-    "the class token stands behind the patches, or has the last row of the positions": "behind",
     "the class token stands behind the patches, but row 0 is read": "behind, read in front",
-    "the class token gets no position": "cls without position",
+    "the class token gets the position of the first patch: it gets none": "cls with position",
     "the positions are not added": "no positions",
+    "the row's vector is added, the column's is not": "rows alone",
+    "the column's vector is added, the row's is not": "columns alone",
+    "the addresses are counted column by column, the patches row by row": "places by column",
+    "the image is reshaped without moving axes": "reshaped",
+    "the channels are moved, but the image is reshaped: the patches are no squares": (
+        "pixels last, reshaped"
+    ),
+    "the result of F.unfold is reshaped: its axes have to be turned": "unfold reshaped",
     "there is no class token among the tokens": "absent",
     "the encoder is not called": "no encoder",
     "the patches are summed, not averaged": "sum",
@@ -332,7 +363,8 @@ def check_vit(model_class: Callable) -> None:
             "project.weight": (d, channels * side * side),
             "project.bias": (d,),
             "cls": (d,),
-            "positions": (7, d),
+            "rows": (2, d),
+            "columns": (3, d),
             "head.weight": (classes, 2 * d if read == "both" else d),
             "head.bias": (classes,),
         }
@@ -353,10 +385,10 @@ def check_vit(model_class: Callable) -> None:
             "VisionTransformer: the encoder is not a part of the module: keep it on self.",
         )
         _require(not bool(model.cls.any()), "VisionTransformer: the class token starts as zeros.")
-        spread = float(model.positions.detach().std())
+        spread = float(torch.cat([model.rows.detach(), model.columns.detach()]).std())
         _require(
             0.3 < spread < 0.7,
-            "VisionTransformer: the positions are drawn with standard deviation 0.5, got "
+            "VisionTransformer: rows and columns are drawn with standard deviation 0.5, got "
             f"{spread:.2f}.",
         )
         with torch.no_grad():
@@ -443,6 +475,13 @@ def check_embed(embed: Callable) -> None:
                 ),
                 "the patches are no squares: (B, C, height, width) is reshaped": (
                     norm(project(images.reshape(2, n, -1))) + positions
+                ),
+                "the result of F.unfold is reshaped: its axes have to be turned": (
+                    norm(project(squares.mT.reshape(2, n, -1))) + positions
+                ),
+                "the patches stand column by column": (
+                    norm(plain.unflatten(1, (height // side, -1)).transpose(1, 2).flatten(1, 2))
+                    + positions
                 ),
                 "nothing is normalised": plain + positions,
                 "the positions are not added": norm(plain),
@@ -555,6 +594,21 @@ def check_resize_positions(resize_positions: Callable) -> None:
                 [table[:1], resample(turned)]
             ),
             "the new places stand column by column": torch.cat([table[:1], columns]),
+            "the table is reshaped to (D, rows, columns) without turning it": torch.cat(
+                [table[:1], resample(table[1:].reshape(d, *old).permute(1, 2, 0))]
+            ),
+            "the table is reshaped to (D, rows, columns) and back, without turning it": torch.cat(
+                [
+                    table[:1],
+                    resample(table[1:].reshape(d, *old).permute(1, 2, 0)).mT.reshape(rows, d),
+                ]
+            ),
+            "the picture is not turned back at the end: its axes are reshaped": torch.cat(
+                [table[:1], resample(grid).mT.reshape(rows, d)]
+            ),
+            "rows and columns of the new grid have changed places": torch.cat(
+                [table[:1], resample(grid, (new[1], new[0]))]
+            ),
             "the class token has come last": torch.cat([resample(grid), table[:1]]),
             "the last row is taken for the class token's": torch.cat([resample(last), table[-1:]]),
             "the class token is set to zero": torch.cat([0 * table[:1], resample(grid)]),
@@ -739,19 +793,22 @@ def _accept(scores: Tensor, same: Tensor, most: float, slip: str = "") -> tuple[
     if slip == "largest":
         tried = tried[::-1]
 
-    def share(values: list[float], t: float, of: int) -> float:
-        more = slip == "more"
+    def share(values: list[float], t: float, of: int, more: bool = slip == "more") -> float:
         return sum(s > t if more else s >= t for s in values) / of
 
+    if slip == "positive":
+        tried = [t for t in tried if t > 0]
     for t in tried:
-        wrong = share(strangers, t, len(scores) if slip == "of all" else len(strangers))
+        more = slip in ("more", "more strangers")
+        wrong = share(strangers, t, len(scores) if slip == "of all" else len(strangers), more)
         if slip == "rejects":
             wrong = 1 - share(friends, t, len(friends))
         if slip == "precision":
             taken = [s for s in scores.tolist() if s >= t]
             wrong = share(strangers, t, max(len(taken), 1))
         if (wrong < most) if slip == "less" else (wrong <= most + 1e-9):
-            right = share(friends, t, len(scores) if slip == "true of all" else len(friends))
+            more = slip in ("more", "more friends")
+            right = share(friends, t, len(scores) if slip == "true of all" else len(friends), more)
             if slip == "accepted":
                 right = share(scores.tolist(), t, len(scores))
             if slip == "missed":
@@ -768,6 +825,9 @@ ACCEPT_SLIPS = {
     "only the scores of pairs of one person are tried: all scores are": "friends",
     "only the scores of pairs of different people are tried: all scores are": "strangers",
     "a pair whose score is exactly t is rejected: at least t is accepted": "more",
+    "a stranger whose score is exactly t is not counted: at least t is accepted": "more strangers",
+    "a friend whose score is exactly t is not counted: at least t is accepted": "more friends",
+    "negative scores are left out: they are scores, too": "positive",
     "fewer than `most` are asked for: at most": "less",
     "the false accepts are a share of all pairs, not of the pairs of different people": "of all",
     "the true accepts are a share of all pairs, not of the pairs of one person": "true of all",
