@@ -188,6 +188,8 @@ def test_chapter_of_a_name(stem, key):
 # ------------------------------------------------------------------ the project's own files
 
 ROWS_OF_PROJECT, CHAPTERS = coverage.examine(ROOT, None)
+
+
 @pytest.mark.parametrize("chapter", [c for c in CHAPTERS if c.listed], ids=lambda c: c.key)
 def test_a_chapter_on_the_navigation_settles_its_rows(chapter):
     assert [row.id for row in chapter.missing] == []
