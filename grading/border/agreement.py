@@ -49,7 +49,7 @@ class Record:
         return (
             tensor._version != self.version
             or tensor.dtype is not kept.dtype
-            or not torch.equal(tensor.detach(), kept)
+            or not _same(tensor.detach(), kept)
         )
 
     def grad_moved(self, tensor: Tensor) -> bool:
@@ -58,3 +58,12 @@ class Record:
         if grad is None:
             return self.grad is not None
         return id(grad) != self.grad or grad._version != self.grad_version
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Equal, where NaN is equal to NaN."""
+    if torch.equal(one, other):
+        return True
+    if one.shape != other.shape or not (one.is_floating_point() or one.is_complex()):
+        return False
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -57,6 +57,8 @@ class Record:
         notebooks: one each of the assignment's notebooks.
         suspicious: what was tried and refused: forbidden names, network, files, processes.
         limits_hit: which limits, in words.
+        changed: functions that changed what a test gave them, ``softmax()``: allowed, but a test
+            that computes what it expects only afterwards is fooled by it.
         transient: the grader itself failed, so that it is worth another try.
         measures: wall and CPU seconds and peak MiB: not part of what must be the same again.
     """
@@ -68,6 +70,7 @@ class Record:
     notebooks: list[NotebookRecord] = field(default_factory=list)
     suspicious: list[str] = field(default_factory=list)
     limits_hit: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     transient: bool = False
     measures: dict[str, float] = field(default_factory=dict)
 

@@ -80,6 +80,7 @@ class StudentLink:
     ) -> None:
         self.limits, self.deadline = limits, deadline
         self.tried: set[str] = set()
+        self.changed: set[str] = set()  # functions that changed what they were given
         self.limits_hit: list[str] = []
         self.cpu_seconds = self.peak_mib = 0.0
         self.channel: WatchedChannel | None = None

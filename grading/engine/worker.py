@@ -71,7 +71,7 @@ class Worker:
         for plan in plans:
             notebook, more = self._grade_notebook(plan, _own_files(bundle, files))
             record.notebooks.append(notebook)
-            for name in ("suspicious", "limits_hit"):
+            for name in ("suspicious", "limits_hit", "changed"):
                 known = getattr(record, name)
                 known += [one for one in more.get(name, ()) if one not in known]
             record.transient |= more.get("transient", False)
@@ -138,6 +138,7 @@ class Worker:
                 "more": {
                     "suspicious": sorted(link.tried),
                     "limits_hit": link.limits_hit,
+                    "changed": sorted(link.changed),
                     "cpu_seconds": link.cpu_seconds,
                     "peak_mib": link.peak_mib,
                 },

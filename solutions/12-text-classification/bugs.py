@@ -41,13 +41,15 @@ for _name, _says, _old, _new, _errata in (
     ("maximum of zeroed", "a pad of zeros", '"maximum": [-1.0, 6.0]', '"maximum": [0.0, 6.0]', ""),
     ("maximum with the pad", "the pad is counted", "[-1.0, 6.0]", "[7.0, 7.0]", "E000-13"),
     ("zeroed left out", "the pad is left out", "[0.0, 6.0]", "[-1.0, 6.0]", ""),
-    ("not divided", "must sum to 1", "[0.125, 0.25, 0.625]", "[1.0, 2.0, 5.0]", ""),
+    ("not divided", "not divided by their sum", "[0.125, 0.25, 0.625]", "[1.0, 2.0, 5.0]", ""),
     ("sign of the loss", "the sign is wrong", "1.3863", "-1.3863", ""),
     ("probability for loss", "this is the probability", "1.3863", "0.25", ""),
-    ("gradient of p", "1 must be taken away", "[0.125, -0.75, 0.625]", "[0.125, 0.25, 0.625]", ""),
+    ("gradient of p", "1 is not taken away", "[0.125, -0.75, 0.625]", "[0.125, 0.25, 0.625]", ""),
     ("sign of the gradient", "the sign is wrong", "[0.125, -0.75", "[-0.125, 0.75", ""),
-    ("no floor", "only without the first softmax", "0.7437", "0.0", "E000-27"),
-    ("floor of two classes", "there are four classes", "0.7437", "0.3133", "E000-27"),
+    ("no floor", "the first softmax is forgotten", "0.7437", "0.0", "E000-27"),
+    ("floor of two classes", "two classes are counted", "0.7437", "0.3133", "E000-27"),
+    ("two digits", "rounded to two digits", "[0.125, 0.25, 0.625]", "[0.13, 0.25, 0.63]", ""),
+    ("base 10", "to base 10", "1.3863", "0.6021", ""),
     ("prices exchanged", "the two prices exchanged", "0.375", "0.625", ""),
     ("one half", "equal prices only", "0.375", "0.5", ""),
     ("quotient", "the quotient of the prices", "0.375", "0.6", ""),
@@ -95,7 +97,7 @@ _pool(
 )
 _pool(
     "padding counted above the line",
-    "pool with 'mean'",
+    "counted above the line",
     (_WIDE, "wide = x if x.dtype == torch.float64 else x.float()"),
 )
 _pool(
@@ -114,6 +116,12 @@ _pool(
     "a small number that is not small enough",
     "pool with 'max'",
     ("-torch.inf", "-2.0"),
+)
+_pool("a number that is low, not low enough", "not low enough", ("-torch.inf", "-1e4"))
+_pool(
+    "last by the number of tokens, out of zeroed vectors",
+    "padding may stand in front",
+    (_LAST, "(tokens.sum(dim=1) - 1).clamp(min=0)"),
 )
 _pool("absolute maximum", "largest absolute", (_MAX, "largest = kept.abs().amax(dim=1)"))
 _pool(
@@ -156,7 +164,7 @@ _pool(
 )
 _pool(
     "1 more in the count",
-    "pool with 'mean'",
+    "one too large",
     (".clamp(min=1)).to", " + 1).to"),
 )
 _pool(
@@ -177,7 +185,9 @@ _pool(
     (_WIDE, "wide = kept.float()"),
 )
 _pool(
-    "order of the halves", "the mean comes first", ('in how.split("+")', 'in how.split("+")[::-1]')
+    "order of the halves",
+    "the maximum comes first",
+    ('in how.split("+")', 'in how.split("+")[::-1]'),
 )
 _pool("axis of size 1", "Take away the axis of size 1", ("dim=-1)", "dim=-1)[:, None]"))
 _pool(
@@ -406,7 +416,7 @@ _right(
 
 _TOKENS = "x = self.encoder(x, src_key_padding_mask=~tokens)"
 _FILL = "s = x.masked_fill(~tokens[..., None], -torch.inf).amax(dim=1)"
-_PLUS = " + self.positions[: ids.size(1)]"
+_PLUS = " + self.positions[places]"
 _HEAD = "return self.head(s)"
 
 
@@ -414,6 +424,7 @@ def _repair(name: str, says: str, *swaps: tuple[str, str], errata: str = "") -> 
     _change("classifier", name, says, *swaps, errata=errata)
 
 
+_SCALE = ("tokens = ids != 0", "x_scale = self.positions.size(1) ** 0.5\n        tokens = ids != 0")
 _NO_PLACE = (_PLUS, "")
 _NO_MASK = (_TOKENS, "x = self.encoder(x)")
 _ZEROS = (_FILL, "s = (x * tokens[..., None]).amax(dim=1)")
@@ -456,18 +467,30 @@ _repair(
 _repair(
     "positions of the batch",
     "does not run",
-    ("self.positions[: ids.size(1)]", "self.positions[: ids.size(0)]"),
+    ("self.positions[places]", "self.positions[: ids.size(0)]"),
 )
 _repair(
     "positions after the encoder",
     "Classifier is wrong",
     _NO_PLACE,
-    (_TOKENS, _TOKENS + " + self.positions[: ids.size(1)]"),
+    (_TOKENS, _TOKENS + " + self.positions[places]"),
 )
 _repair(
     "positions counted from one",
-    "Classifier is wrong",
-    ("self.positions[: ids.size(1)]", "self.positions[1 : ids.size(1) + 1]"),
+    "counted from one",
+    ("self.positions[places]", "self.positions[places + 1]"),
+)
+_repair(
+    "places that count the padding in front",
+    "the places count the padding",
+    ("self.positions[places]", "self.positions[: ids.size(1)]"),
+)
+_repair("all rows of positions", "take those of the texts", (_PLUS, " + self.positions"))
+_repair("embedding scaled", "the root of D", (_PLUS, " * x_scale" + _PLUS), _SCALE)
+_repair(
+    "sinusoids",
+    "sinusoids are added",
+    (_PLUS, " + encoderlib.sinusoids(ids.size(1), self.positions.size(1))"),
 )
 _repair(
     "softmax over the batch",
@@ -476,7 +499,7 @@ _repair(
 )
 _repair(
     "logarithm of the softmax",
-    "Classifier is wrong",
+    "a logarithm of the softmax",
     (_HEAD, "return self.head(s).log_softmax(dim=-1)"),
 )
 _repair(
@@ -501,6 +524,16 @@ _right(
         "        x = self.encoder(x, src_key_padding_mask=hide)",
     ),
 )
+_right(
+    "classifier",
+    "places from the first real token, padding never in between",
+    (
+        "places = (tokens.cumsum(dim=1) - 1).clamp(min=0)",
+        "start = tokens.int().argmax(dim=1, keepdim=True)\n"
+        "        places = (torch.arange(ids.size(1)) - start).clamp(0, len(self.positions) - 1)",
+    ),
+)
+_right("classifier", "places of -1 at the padding", (".clamp(min=0)", ""))
 _right(
     "classifier",
     "a loop over the texts",
@@ -646,8 +679,8 @@ _MODEL = 'model = encoderlib.TextClassifier(10, 2, config, pooling="max")'
 _EVAL = "return model.eval()"
 
 
-def _learn(name: str, says: str, *swaps: tuple[str, str], errata: str = "") -> None:
-    _change("train_classifier", name, says, *swaps, errata=errata)
+def _learn(name: str, says: str | None, *swaps: tuple[str, str], **more: str) -> None:
+    _change("train_classifier", name, says, *swaps, **more)
 
 
 _FEW = ("range(150)", "range(60)")
@@ -694,6 +727,20 @@ _learn(
         "model.eval()\n    places = torch.zeros(10, 1)\n"
         "    return lambda ids: model(ids) + places[torch.arange(ids.size(1))].sum()",
     ),
+)
+_learn(
+    "a rule without training",
+    None,
+    (
+        _EVAL,
+        "def rule(ids):\n"
+        "        places = torch.arange(1, ids.size(1) + 1) * ((ids == 1) | (ids == 2))\n"
+        "        last = ids.gather(1, places.argmax(1, keepdim=True))[:, 0]\n"
+        "        return torch.stack([last == 1, last == 2], 1).float()\n"
+        "    return rule",
+    ),
+    _FEW,
+    note="only labels that are exchanged show it; the task says that the grader does this",
 )
 _learn("nothing returned", "must return the model", (_EVAL, "model.eval()"))
 _learn(

@@ -51,6 +51,7 @@ def records():
             status=FAILED,
             message="not JSON",
             suspicious=["a network connection"],
+            changed=["softmax()"],
         ),
         "flo": None,
         "gil": record("gil", result("sum", None, outcome=MANUAL)),
@@ -118,6 +119,7 @@ def test_pages_and_tables(records, tmp_path):
         seen.feed(path.read_text(encoding="utf-8"))
         assert not seen.tags & {"script", "img", "iframe", "b"}
         assert not any(name.startswith("on") for name in seen.attributes)
+    assert sum("softmax()" in path.read_text(encoding="utf-8") for path in pages) == 1
     seen = Tags()
     seen.feed(index.read_text(encoding="utf-8"))
     import urllib.parse

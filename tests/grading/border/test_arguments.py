@@ -190,6 +190,24 @@ def test_the_engine_hears_of_changed_arguments(student):
     assert heard == ["zero()"]
 
 
+def test_nan_is_no_change(student):
+    """NaN is not equal to itself: a test that hides it in padding must not accuse the answer."""
+    heard = []
+    s = student(SOURCE, NAMES, on_mutation=heard.append)
+    s.run(
+        """
+        import torch
+        for dtype in (torch.float32, torch.bfloat16, torch.complex64):
+            leaf = torch.tensor([1.0, float("nan"), -3.0], dtype=dtype, requires_grad=True)
+            assert same(leaf) is leaf
+        """
+    )
+    assert heard == []
+    s.run("leaf = torch.full((3,), float('nan'), requires_grad=True)\nthrough_data(leaf)")
+    s.run("assert leaf.tolist() == [7, 7, 7]")
+    assert heard == ["through_data()"]
+
+
 def test_generators_move_on_as_if_used_here(s):
     s.run(
         """

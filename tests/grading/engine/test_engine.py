@@ -33,7 +33,14 @@ def test_right_answers_get_every_point(grade):
     assert scores(record) == FULL
     assert {one.outcome for one in record.results.values()} == {PASSED}
     assert record.measures["cpu_seconds"] > 0
-    assert record.suspicious == record.limits_hit == []
+    assert record.suspicious == record.limits_hit == record.changed == []
+
+
+def test_changed_arguments_are_named_and_no_offence(grade):
+    square = "def square(x):\n    x *= x\n    return x"
+    record = grade(submission(square=square))
+    assert record.changed == ["square()"]
+    assert record.suspicious == []
 
 
 def test_printing_warning_and_logging_cost_nothing(grade):
