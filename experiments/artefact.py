@@ -26,6 +26,7 @@ __all__ = [
     "of",
     "path",
     "read",
+    "shown",
     "summary",
     "write",
 ]
@@ -68,10 +69,18 @@ def write(file: Path, content: Any) -> None:
     write_atomically(file, lambda out: out.write(text.encode()))
 
 
-def check(names: Sequence[str] = EXPERIMENTS, root: Path = ROOT) -> list[str]:
-    """What is wrong with the artefacts, one line each: not there, unfinished, or stale."""
+def shown(root: Path = ROOT) -> list[str]:
+    """The experiments that have a page in the book."""
+    return [name for name in EXPERIMENTS if path(name, root).with_suffix(".md").exists()]
+
+
+def check(names: Sequence[str] | None = None, root: Path = ROOT) -> list[str]:
+    """What is wrong with the artefacts, one line each: not there, unfinished, or stale.
+
+    Without ``names``, those of the pages are checked.
+    """
     wrong = []
-    for name in names:
+    for name in shown(root) if names is None else names:
         module = of(name)
         try:
             found = read(name, root)

@@ -297,6 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:14} {state}")
         return 0
     if options.check:
+        names = options.names or artefact.shown()
         wrong = artefact.check(names)
         print("\n".join(wrong) or f"{len(names)} artefacts are up to date")
         return bool(wrong)

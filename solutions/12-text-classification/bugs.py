@@ -165,7 +165,7 @@ _pool(
 _pool(
     "1 more in the count",
     "one too large",
-    (".clamp(min=1)).to", " + 1).to"),
+    ("real.sum(dim=1).clamp(min=1)", "(real.sum(dim=1) + 1)"),
 )
 _pool(
     "minus infinity for an empty text",

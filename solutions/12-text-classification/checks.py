@@ -156,7 +156,8 @@ def check_by_hand(by_hand: Callable) -> None:
         want = torch.as_tensor(want, dtype=torch.float32).flatten()
         got = torch.tensor(_numbers(name, case[name], want.numel()))
         wrong = {k: torch.as_tensor(v, dtype=torch.float32).flatten() for k, v in slips.items()}
-        check_close(repr(name), got, want, wrong, tolerance=2e-3)
+        tolerance = 2e-4 if name == "probabilities" else 2e-3  # these are exact in three digits
+        check_close(repr(name), got, want, wrong, tolerance=tolerance)
     _done("by_hand")
 
 
