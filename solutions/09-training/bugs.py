@@ -49,6 +49,7 @@ for _name, _key, _value, _says, *_more in (
     ("three projections", "linear maps, one token", 112, "the output is one of them"),
     ("FLOPs", "linear maps, one token", 256, "these are FLOPs"),
     ("one product", "attention, 6 tokens", 144, "there are two products"),
+    ("no width", "attention, 6 tokens", 72, "takes D multiplications"),
     ("linear attention", "attention, 6 tokens", 48, "the length counts twice"),
     ("one layer", "forward, padded", 3168, "there are N = 2 layers"),
     ("one sequence", "forward, padded", 2112, "there are B = 3"),
@@ -69,6 +70,7 @@ for _name, _key, _value, _says, *_more in (
     ("rounded at the end", "steps", 16, "steps are whole"),
     ("slopes added", "five sigmoids", 20, "multiplied, not added"),
     ("one sigmoid", "five sigmoids", 4, "and there are five"),
+    ("six sigmoids", "five sigmoids", 4096, "not six"),
     ("slope of one half", "five sigmoids", 32, "at most 1/4, not 1/2"),
     ("slope of one", "five sigmoids", 1, "that of ReLU", "E000-21"),
     ("an entry left out", "steps", None, "lacks the entry"),
@@ -173,6 +175,11 @@ _epoch(
     "after backward() and before",
     ("    loss.backward()\n    optimizer.step()\n", "    optimizer.step()\n    loss.backward()\n"),
 )
+_epoch(
+    "ends in eval()",
+    "must still be in training mode",
+    ("return total / count", "model.eval()\nreturn total / count"),
+)
 _epoch("no step", "changes no weight", ("    optimizer.step()\n", ""))
 _epoch(
     "one step for the epoch",
@@ -191,7 +198,7 @@ _epoch(
 )
 _epoch(
     "summed loss",
-    "mean loss of its own batch",
+    "the gradient of a sum",
     ("ignore_index=-100)", "ignore_index=-100, reduction='sum')"),
     ("loss.item() * n", "loss.item()"),
 )
@@ -288,6 +295,11 @@ _evaluate(
     "put it back in a `finally`",
     ("try:\n    with", "if True:\n    with"),
     (_FINALLY, "model.train(was_training)\n"),
+)
+_evaluate(
+    "data read before the try",
+    "after an error of the data",
+    ("try:\n", "batches = list(batches)\ntry:\n"),
 )
 _evaluate(
     "restored after the ValueError only when there are labels",
@@ -389,6 +401,10 @@ _evaluate(
 )
 
 for _name, *_changes in (
+    (
+        "a list of batches in the try",
+        ("try:\n", "try:\n    batches = list(batches)\n"),
+    ),
     ("inference mode", ("torch.no_grad()", "torch.inference_mode()")),
     ("mean times count", _MEAN, _EMPTY, ("total.item()", "total.item() * int((y != -100).sum())")),
     (
@@ -444,8 +460,8 @@ def _stop(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> 
     _add("early_stopping", name, _edit(_STOP, *changes), says, errata)
 
 
-_stop("weights not copied", "were they copied", (_COPY, "model.state_dict()"))
-_stop("shallow copy", "were they copied", (_COPY, "dict(model.state_dict())"))
+_stop("weights not copied", "copy them", (_COPY, "model.state_dict()"))
+_stop("shallow copy", "copy them", (_COPY, "dict(model.state_dict())"))
 _stop(
     "parameters only",
     "buffers are weights, too",
@@ -459,7 +475,7 @@ _stop(
 )
 _stop(
     "restore does nothing",
-    "were they copied",
+    "copy them",
     ("model.load_state_dict(self.weights)", "pass"),
     errata="E000-24",
 )
@@ -477,6 +493,11 @@ _stop(
     "count not set back",
     "sets the count back",
     ("self.best, self.bad = value, 0", "self.best = value"),
+)
+_stop(
+    "True only once",
+    "go on saying True",
+    ("self.bad >= self.patience", "self.bad == self.patience"),
 )
 _stop("equal is better", "stops after epoch", (_BETTER, _BETTER.replace(" < ", " <= ")))
 _stop(
@@ -558,6 +579,17 @@ _stop(
 _stop("the other default", "the defaults are", ('mode="min"', 'mode="max"'))
 
 for _name, *_changes in (
+    (
+        "True for ever",
+        (
+            "self.best, self.weights, self.bad = None, None, 0",
+            "self.best, self.weights, self.bad = None, None, 0\n        self.stop = False",
+        ),
+        (
+            "return self.bad >= self.patience",
+            "self.stop = self.stop or self.bad >= self.patience\n        return self.stop",
+        ),
+    ),
     (
         "deepcopy",
         (_COPY, "copy.deepcopy(model.state_dict())"),
@@ -658,6 +690,14 @@ _drop(
     "the number that is kept is fixed at p = 1/2",
     "instead of 25%",
     (_KEEP, _KEEP.replace("self.p", "self.p * 2")),
+)
+_drop(
+    "as many in each token",
+    "drops equally many entries",
+    (
+        _KEEP,
+        "keep = torch.rand(size).argsort(-1) >= int(self.p * size[-1])",
+    ),
 )
 _drop("dtype of the mask", "must have dtype", (_OUT, "return x * (keep.float() / (1 - self.p))"))
 _drop("detached", "loses the gradient", (_OUT, "return x.detach() * keep / (1 - self.p)"))
@@ -992,6 +1032,19 @@ _adam(
     "gradients decayed in place",
     "changes a gradient",
     (_NONE, _NONE + "            g.mul_(1.0000001)\n"),
+)
+_adam("only v corrected", "only v is divided", ("m / (1 - beta1**s)", "m"))
+_adam("three axes or more", "three axes or more", ("w.dim() >= 2", "w.dim() > 2"))
+_adam(
+    "decay put into m",
+    "the decay is put into m",
+    (
+        _DECAY,
+        "            m_hat, v_hat = m / (1 - beta1**s), v / (1 - beta2**s)\n"
+        "            if w.dim() >= 2:\n"
+        "                m_hat = m_hat + weight_decay * w\n",
+    ),
+    ("            " + _HATS + "\n" + _MOVE, _MOVE),
 )
 _adam("only matrices", "exactly two axes", ("w.dim() >= 2", "w.dim() == 2"))
 _adam("returns the weights", "returns nothing", (_MOVE, _MOVE + "    return weights\n"))
