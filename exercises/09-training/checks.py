@@ -81,6 +81,7 @@ def check_costs(costs: Callable) -> None:
             {
                 "there are two products: scores, and the mean of the values": pairs[most] // 2,
                 "each query meets each key: the length counts twice": 2 * most * width,
+                "each product of a query and a key takes D multiplications": 2 * most**2,
                 "these are FLOPs: count multiplications only": 2 * pairs[most],
             },
         ),
@@ -159,6 +160,7 @@ def check_costs(costs: Callable) -> None:
                 "slopes of maps one after another are multiplied, not added": 4 * 5,
                 "this is one sigmoid, and there are five": 4,
                 "the slope of a sigmoid is at most 1/4, not 1/2": 2**5,
+                "there are five sigmoids, not six": 4**6,
                 "a slope of 1 is that of ReLU; a sigmoid's is at most 1/4": 1,
                 "this is what is left of the gradient; asked is its inverse": 4**-5,
             },
@@ -220,6 +222,11 @@ def _nothing_to_train(batches: Iterator) -> tuple:
     return model, batches, torch.optim.SGD(model.parameters(), lr=0.1)
 
 
+def _breaking_data() -> Iterator:
+    yield from _tagged(5, (3,))
+    raise KeyError("broken data")
+
+
 def _refuses_nothing(name: str, run: Callable) -> None:
     for what, batches in (
         ("no batch", []),
@@ -249,8 +256,23 @@ def _epoch_model(flat: bool) -> nn.Module:
     return model
 
 
+def _summed(before: list, model: nn.Module, batches: list, rate: float) -> bool:
+    """Whether the weights are those of steps along summed losses, not means."""
+    weight, bias = (w.clone().requires_grad_() for w in before)
+    for x, y in batches:
+        scores = F.linear(x, weight, bias).flatten(0, -2)
+        loss = F.cross_entropy(scores, y.flatten(), ignore_index=-100, reduction="sum")
+        gs = torch.autograd.grad(loss, [weight, bias])
+        with torch.no_grad():
+            weight -= rate * gs[0]
+            bias -= rate * gs[1]
+    return bool(torch.allclose(weight, model[-1].weight, atol=1e-4))
+
+
 def check_train_epoch(train_epoch: Callable) -> None:
     """Mean, mode, steps, gradients of one batch at a time."""
+    import torch._dynamo  # the first optimiser does it anyway; the grader does it once for all
+
     name = "train_epoch"
     check_not_used(name, train_epoch, LIBRARY)
     for rate, shapes in (
@@ -305,6 +327,11 @@ def check_train_epoch(train_epoch: Callable) -> None:
                 "and before the gradients are cleared.",
             )
             right = sum(n * x for n, x in zip(counts, losses, strict=True)) / sum(counts)
+            _require(
+                rate == 0 or flat or not _summed(before, model, batches, rate),
+                f"{name} steps along the gradient of a sum: each step needs the gradient of the "
+                "mean loss of its own batch.",
+            )
             gap = max(
                 float((a - b).detach().abs().max())
                 for a, b in zip(model.parameters(), twin.parameters(), strict=True)
@@ -410,11 +437,12 @@ def check_evaluate(evaluate: Callable, kind: Callable) -> None:
                 got["loss"] == got["loss"],
                 "'loss' is NaN: the mean of a batch without labels is NaN. Sum, or leave it out.",
             )
+            also = " 'accuracy' is wrong as well." if not _near(got["accuracy"], accuracy) else ""
             _require(
                 _near(got["loss"], loss),
                 f"'loss' is {got['loss']:.4f} instead of {loss:.4f}: "
                 + _named(got["loss"], loss_mistakes, "it must be a mean over labels that count")
-                + ".",
+                + f".{also}",
             )
             accuracy_mistakes = {
                 "labels of -100 count in the denominator": sum(rights) / (sum(raw) + 2),
@@ -454,6 +482,19 @@ def check_evaluate(evaluate: Callable, kind: Callable) -> None:
         _require(
             model.training == start,
             "after an error of the model its mode has changed: put it back in a `finally`.",
+        )
+    for start in (True, False):
+        model = _made(kind).train(start)
+        try:
+            evaluate(model, _breaking_data())
+        except KeyError:
+            pass
+        else:
+            raise AssertionError("an error that the data raise must come through.")
+        _require(
+            model.training == start,
+            "after an error of the data the mode has changed: everything between eval() and the "
+            "return of the mode belongs into the `try`, also what reads the batches.",
         )
     _refuses_nothing(name, lambda batches: evaluate(_made(kind), batches))
     for start in (True, False):
@@ -522,8 +563,8 @@ def check_early_stopping(kind: type) -> None:
             why = what
             if none and kept is not None:
                 why = (
-                    "restore gives back the weights as they are now: were they copied, or does it "
-                    "hold the very tensors that go on changing?"
+                    "restore gives back the weights as they are now. Either it does nothing, or it "
+                    "holds the very tensors that go on changing: copy them"
                 )
             elif last and kept != len(values) - 1:
                 why = "the weights are those of the last epoch: copy them when an epoch is best"
@@ -534,6 +575,12 @@ def check_early_stopping(kind: type) -> None:
     expect(rising, [3.0, 2.0, 2.5, 2.6, 1.0], 2, (3, 4, 1.0))
     expect(rising, [3.0, 2.0, 2.5, 2.6, 2.7, 2.8], 3, (4, 1, 2.0))
     expect("equal is not better", [2.0, 2.0, 2.0, 2.0], 2, (2, 0, 2.0))
+    stops, _, _ = play([2.0, 3.0, 3.0, 3.0, 4.0], 2)
+    _require(
+        stops == [False, False, True, True, True],
+        f"{name}.step says {stops} for [2, 3, 3, 3, 4] with patience 2: as long as nothing gets "
+        "better, it must go on saying True.",
+    )
     expect(
         "a better epoch sets the count back to zero",
         [3.0, 3.5, 2.0, 2.5, 1.5, 2.0, 2.0],
@@ -645,6 +692,12 @@ def check_dropout(kind: type) -> None:
         _require(
             not bool((zero == zero[:1]).all()),
             "all sentences of the batch share one mask: each must have its own.",
+        )
+        dropped = zero.sum(-1)
+        _require(
+            bool((dropped != dropped[:1, :1]).any()),
+            f"{name} drops equally many entries of each token: each entry must be drawn by itself, "
+            "so that their number varies.",
         )
         _require(
             abs(share - p) < 0.06, f"{name} drops {share:.0%} of the entries instead of {p:.0%}."
@@ -875,6 +928,8 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
             decays = w.dim() >= 2 or wrong == "tensors with one axis decay as well"
             if wrong == "only tensors with exactly two axes decay: take two or more":
                 decays = w.dim() == 2
+            if wrong == "only tensors with three axes or more decay: take two or more":
+                decays = w.dim() >= 3
             if wrong == "no weight decays":
                 decays = False
             if slope is None:
@@ -895,6 +950,10 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
                 m, v = state[1], state[2]
             if wrong == "only m is divided by 1 - beta^s":
                 v = state[2]
+            if wrong == "only v is divided by 1 - beta^s":
+                m = state[1]
+            if wrong == "the decay is put into m, where it is divided by the root of v" and decays:
+                m, decays = m + decay * w, False
             if wrong == "the correction is that of the first step at each step":
                 m, v = state[1] / (1 - beta1), state[2] / (1 - beta2)
             root = v.sqrt() + eps
@@ -918,6 +977,7 @@ def _adamw(sizes: tuple, gradients: list, lr: float, wrong: str = "", **options:
 ADAM_MISTAKES = (
     "tensors with one axis decay as well",
     "only tensors with exactly two axes decay: take two or more",
+    "only tensors with three axes or more decay: take two or more",
     "no weight decays",
     "a weight without a gradient decays",
     "the decay is added to the gradient: that is Adam with L2",
@@ -925,6 +985,8 @@ ADAM_MISTAKES = (
     "the gradient is not squared",
     "the means are not divided by 1 - beta^s",
     "only m is divided by 1 - beta^s",
+    "only v is divided by 1 - beta^s",
+    "the decay is put into m, where it is divided by the root of v",
     "the correction is that of the first step at each step",
     "eps stands under the root",
     "the root of v is missing",

@@ -175,11 +175,6 @@ _epoch(
     "after backward() and before",
     ("    loss.backward()\n    optimizer.step()\n", "    optimizer.step()\n    loss.backward()\n"),
 )
-_epoch(
-    "ends in eval()",
-    "must still be in training mode",
-    ("return total / count", "model.eval()\nreturn total / count"),
-)
 _epoch("no step", "changes no weight", ("    optimizer.step()\n", ""))
 _epoch(
     "one step for the epoch",
@@ -245,6 +240,7 @@ for _name, *_changes in (
             "ignore_index=-100, reduction='sum') / n",
         ),
     ),
+    ("ends in eval()", ("return total / count", "model.eval()\nreturn total / count")),
     ("a list of batches first", ("for x, y in batches", "for x, y in list(batches)")),
 ):
     RIGHT.append(Right("train_epoch", _name, _function(_SIGN, _edit(_EPOCH, *_changes))))
