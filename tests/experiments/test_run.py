@@ -123,7 +123,8 @@ def test_a_long_curve_is_thinned_and_keeps_its_end():
 
 
 @pytest.mark.parametrize("name", artefact.EXPERIMENTS)
-def test_missing_data_say_where_they_were_looked_for(name, no_data, capsys):
+def test_missing_data_say_where_they_were_looked_for(name, no_data, capsys, monkeypatch):
+    monkeypatch.setattr(artefact, "path", lambda name, root=None: no_data / f"{name}.json")
     assert run.main([name, "--quiet"]) == 1
     said = capsys.readouterr().err
     assert str(no_data / "nothing") in said
