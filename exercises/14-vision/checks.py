@@ -816,7 +816,7 @@ def _accept(scores: Tensor, same: Tensor, most: float, slip: str = "") -> tuple[
             if slip == "false":
                 right = wrong
             return t, right
-    return math.inf, 0.0
+    return (math.inf, 0.0)
 
 
 ACCEPT_SLIPS = {

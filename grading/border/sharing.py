@@ -133,6 +133,8 @@ class Sharing:
         number = self.number_of(tensor)
         if number is None:
             number = self.new(tensor)
+            if not self._keep:
+                self._records[number].grad = None  # one that is left over goes as a change
         encoder.number(tensor)
         if number in self._told:
             return [SHARED, number, None]

@@ -299,7 +299,7 @@ _evaluate(
 )
 _evaluate(
     "restored after the ValueError only when there are labels",
-    "after the ValueError the mode",
+    "mode has changed",
     (_FINALLY, "except KeyError:\n    model.train(was_training)\n    raise\n"),
     ("return {", "model.train(was_training)\nreturn {"),
 )
@@ -658,7 +658,7 @@ _drop("shared ignored", "dropped at all", ("if self.shared:", "if False:"))
 _drop("always shared", "each token must have a mask of its own", ("if self.shared:", "if True:"))
 _drop(
     "shared by the batch",
-    "all sentences of the batch share",
+    "one mask for the whole batch",
     ("size[-2] = 1", "size[:-1] = [1] * (len(size) - 1)"),
 )
 _drop("shared by the columns", "drops whole tokens", ("size[-2] = 1", "size[-1] = 1"))

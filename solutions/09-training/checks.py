@@ -691,7 +691,7 @@ def check_dropout(kind: type) -> None:
             )
         _require(
             not bool((zero == zero[:1]).all()),
-            "all sentences of the batch share one mask: each must have its own.",
+            "one mask for the whole batch: each sentence must have its own.",
         )
         dropped = zero.sum(-1)
         _require(
@@ -1026,13 +1026,13 @@ def check_adamw_step(adamw_step: Callable) -> None:
         ]
         weights = [_randn(i, *size).double().requires_grad_() for i, size in enumerate(sizes)]
         addresses, state = [w.data_ptr() for w in weights], {}
-        for row in rows:
-            given = [None if g is None else g.clone() for g in row]
+        for gradients in rows:
+            given = [None if g is None else g.clone() for g in gradients]
             got = call_answer(
                 name, adamw_step, weights, given, state, 0.05, hints=ADAM_HINTS, **options
             )
             _require(got is None, f"{name} returns nothing: it changes the weights in place.")
-            for a, b in zip(given, row, strict=True):
+            for a, b in zip(given, gradients, strict=True):
                 _require(
                     (a is None and b is None) or torch.equal(a, b), f"{name} changes a gradient."
                 )
@@ -1077,8 +1077,8 @@ def check_adamw_step(adamw_step: Callable) -> None:
     ]
     weights, state = [_randn(i, *size).double() for i, size in enumerate(sizes)], {}
     try:
-        for row in rows:
-            adamw_step(weights, [g.clone() for g in row], state, 0.05)
+        for gradients in rows:
+            adamw_step(weights, [g.clone() for g in gradients], state, 0.05)
             weights, state = [w.clone() for w in weights], copy.deepcopy(state)
         kept = _same(weights, _adamw(sizes, rows, 0.05))
     except Exception:
@@ -1089,7 +1089,7 @@ def check_adamw_step(adamw_step: Callable) -> None:
         "state, name a weight by its place in the list, not by the tensor or its id.",
     )
     first, second, states = [torch.ones(2, 2)], [torch.ones(2, 2)], ({}, {})
-    for _ in range(2):
+    for _step in (1, 2):
         adamw_step(first, [torch.full((2, 2), 3.0)], states[0], 0.1)
         adamw_step(second, [torch.full((2, 2), -0.5)], states[1], 0.1)
     _require(

@@ -168,8 +168,8 @@ HOWS = ("mean", "max", "last", "mean+max")
 
 def _pooled(x: Tensor, tokens: Tensor, how: str) -> Tensor:
     """One text after the other, its real tokens alone."""
-    pooled = []
-    for text, real in zip(x.detach().double(), tokens, strict=True):
+    pooled, exact = [], x.detach().double()
+    for text, real in zip(exact, tokens, strict=True):
         own = text[real]
         none = text.new_zeros(text.size(-1))
         ways = {"mean": lambda v: v.mean(0), "max": lambda v: v.amax(0), "last": lambda v: v[-1]}

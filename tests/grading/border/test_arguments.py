@@ -48,6 +48,12 @@ SOURCE = """
     def same(x):
         return x
 
+    def gradient(x):
+        return x.grad
+
+    def step(optimizer):
+        optimizer.step()
+
     def parts(a, b):
         return {"b": b, "list": [a, b], "new": [1]}
 
@@ -106,6 +112,7 @@ SOURCE = """
 """
 NAMES = (
     "zero through_data through_numpy append nested clear sort scale add extend fail_after same"
+    " gradient step"
     " parts draw draw_numpy draw_python apply kind SGD train integrate use pry"
 )
 
@@ -206,6 +213,26 @@ def test_nan_is_no_change(student):
     s.run("leaf = torch.full((3,), float('nan'), requires_grad=True)\nthrough_data(leaf)")
     s.run("assert leaf.tolist() == [7, 7, 7]")
     assert heard == ["through_data()"]
+
+
+def test_gradients_that_are_left_over_are_there(s):
+    """A training step that forgets to clear them must be wrong there, too."""
+    s.run(
+        """
+        import torch
+        leaf = torch.ones(3, requires_grad=True)
+        leaf.grad = torch.full((3,), 5.0)
+        assert gradient(leaf).tolist() == [5, 5, 5]
+        leaf.grad = None
+        assert gradient(leaf) is None
+        model = torch.nn.Linear(2, 1)
+        model(torch.ones(2)).sum().backward()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        start = model.weight.detach().clone()
+        step(optimizer)
+        assert torch.equal(model.weight, start - 1)
+        """
+    )
 
 
 def test_generators_move_on_as_if_used_here(s):
