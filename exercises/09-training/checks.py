@@ -1102,6 +1102,6 @@ def check_adamw_step(adamw_step: Callable) -> None:
 def _adamw_ones(g: float) -> Tensor:
     """Ones after two steps with equal gradients: each moves by the rate, after the decay."""
     w = torch.ones(2, 2)
-    for _ in range(2):
+    for _step in (1, 2):
         w = w * (1 - 0.1 * 0.01) - 0.1 * math.copysign(1.0, g)
     return w
