@@ -95,8 +95,8 @@ def run_seed(
             "seed": seed,
             "parameters": sum(p.numel() for p in model.parameters()),
             "epochs": len(history),
-            "cpu_seconds": round(trained["cpu"], 1),
-            "wall_seconds": round(trained["wall"], 1),
+            "cpu_seconds": round(trained["cpu"], 3),
+            "wall_seconds": round(trained["wall"], 3),
             "validation": module.validate(config, data, model),
             "history": history,
         }
@@ -104,7 +104,7 @@ def run_seed(
     if test:
         start = time.process_time()
         row["test"] = module.test(config, data, model, verify)
-        row["test_cpu_seconds"] = round(time.process_time() - start, 1)
+        row["test_cpu_seconds"] = round(time.process_time() - start, 3)
         artefact.write(finished, row)
         for file in (folder / "checkpoints").glob("step-*.pt"):  # best.pt stays
             file.unlink()
@@ -142,7 +142,8 @@ def run(
     }
     scores, floor, now = prints.values()
     if artefact.path(name, root).exists() and artefact.read(name, root)["fingerprint"] == now:
-        print(f"{name}: finished, nothing to do")
+        found = artefact.path(name, root).relative_to(root), (work / name).relative_to(root)
+        print(f"{name}: finished, nothing to do; to run it anew, delete {found[0]} and {found[1]}")
         return True
     folder = work / name / scores[:12]
     data = module.load(module.CONFIG, verify)

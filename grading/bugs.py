@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 
 from grading.course import Course, GradingError
@@ -47,6 +48,24 @@ class Right:
     task: str
     name: str
     source: str
+
+
+def edit(source: str, *changes: tuple[str, str]) -> str:
+    """An answer with some places changed, for a ``bugs.py``.
+
+    Raises:
+        ValueError: a place is not in the answer; the wrong answer would be a right one.
+    """
+    for old, new in changes:
+        if old not in source:
+            raise ValueError(f"{old!r} is not in the answer")
+        source = source.replace(old, new)
+    return source
+
+
+def function(signature: str, body: str) -> str:
+    """The source of a function, for a ``bugs.py``: ``"f(x)"`` and its lines, not indented."""
+    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
 
 
 def load_bugs(course: Course, assignment: str) -> list[Bug]:

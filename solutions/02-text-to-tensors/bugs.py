@@ -4,22 +4,16 @@ Instructor's edition only. Some come from defects of published articles (column 
 the others are the classic slips of students.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, function
 
 BUGS: list[Bug] = []
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
 
 
 def _bugs(task: str, signature: str, *wrong: tuple[str, ...]) -> None:
     """Add wrong bodies of one function: (name, body, says, errata, note)."""
     for name, body, says, *more in wrong:
         errata, note = (*more, "", "")[:2]
-        BUGS.append(Bug(task, name, _function(signature, body), says, errata, note))
+        BUGS.append(Bug(task, name, function(signature, body), says, errata, note))
 
 
 # ---------------------------------------------------------------- decode_ids
@@ -169,7 +163,7 @@ def _changed(part: str, *changes: tuple[str, str]) -> str:
 
 def _three(name: str, part: str, body: str, says: str, *more: str) -> None:
     source = "\n\n".join(
-        _function(_SIGNATURES[key], body if key == part else _PARTS[key]) for key in _PARTS
+        function(_SIGNATURES[key], body if key == part else _PARTS[key]) for key in _PARTS
     )
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug("vocabulary", name, source, says, errata, note))

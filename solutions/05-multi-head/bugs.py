@@ -4,9 +4,7 @@ Instructor's edition only. Most come from defects of published articles (column 
 the others are the classic slips of students.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, function
 
 BUGS: list[Bug] = []
 
@@ -14,10 +12,6 @@ BUGS: list[Bug] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
 
 
 # ---------------------------------------------------------------- worked case
@@ -85,7 +79,7 @@ for _name, _change, _says, *_more in (
     _add(
         "worked_case",
         _name,
-        _function("worked_case()", f"return {_answer!r}"),
+        function("worked_case()", f"return {_answer!r}"),
         _says,
         *_more,
     )
@@ -101,8 +95,8 @@ _MERGE = "return heads.transpose(1, 2).flatten(-2)"
 
 
 def _split(name: str, says: str, *more: str, split: str = _SPLIT, merge: str = _MERGE) -> None:
-    source = _function("split_heads(x, n_heads)", split)
-    source += "\n\n" + _function("merge_heads(heads)", merge)
+    source = function("split_heads(x, n_heads)", split)
+    source += "\n\n" + function("merge_heads(heads)", merge)
     _add("split_merge", name, source, says, *more)
 
 
@@ -272,7 +266,7 @@ def _layer(name: str, says: str, *more: str, **parts: str) -> None:
     }
     body = "".join((order | parts).values())
     signature = "multi_head_attention(query, source, weights, n_heads, tokens=None)"
-    _add("multi_head_attention", name, _function(signature, body), says, *more)
+    _add("multi_head_attention", name, function(signature, body), says, *more)
 
 
 _layer(
@@ -510,7 +504,7 @@ _BLOCKS = "blocks = out_weight.T.unflatten(0, (n, -1))\n"
 
 def _terms(name: str, body: str, says: str, *more: str) -> None:
     signature = "head_contributions(weights, values, out_weight)"
-    _add("head_contributions", name, _function(signature, body), says, *more)
+    _add("head_contributions", name, function(signature, body), says, *more)
 
 
 _terms("terms summed", _HEADS + _BLOCKS + "return (heads @ blocks).sum(1)", "already summed")
@@ -620,8 +614,8 @@ _USE = "return linear(x).unflatten(-1, (n_heads, -1)).transpose(1, 2)"
 
 
 def _shared(name: str, says: str, *more: str, make: str = _MAKE, use: str = _USE) -> None:
-    source = _function("make_projection(d_model, n_heads)", make)
-    source += "\n\n" + _function("project_heads(linear, x, n_heads)", use)
+    source = function("make_projection(d_model, n_heads)", make)
+    source += "\n\n" + function("project_heads(linear, x, n_heads)", use)
     _add("projection", name, source, says, *more)
 
 
@@ -709,7 +703,7 @@ _COMMON = "common = torch.minimum(weights[:, :, None], weights[:, None])\n"
 
 
 def _overlap(name: str, body: str, says: str, *more: str) -> None:
-    _add("head_overlap", name, _function("head_overlap(weights)", body), says, *more)
+    _add("head_overlap", name, function("head_overlap(weights)", body), says, *more)
 
 
 _overlap("mean over the keys", _COMMON + "return common.mean((0, 3, 4))", "mean over the keys")

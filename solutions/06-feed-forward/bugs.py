@@ -6,7 +6,7 @@ the others are the classic slips of students.
 
 from textwrap import indent
 
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, function
 
 BUGS: list[Bug] = []
 
@@ -14,10 +14,6 @@ BUGS: list[Bug] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
 
 
 # ---------------------------------------------------------------- budget
@@ -48,7 +44,7 @@ def _budget(name: str, says: str, *more: str, **parts: str) -> None:
     lines = {key: text if text.endswith("\n") else text + "\n" for key, text in parts.items()}
     body = "".join((_BUDGET | lines).values())
     signature = "layer_budget(d_model, d_ff, n_tokens, gated=False, bias=True)"
-    _add("layer_budget", name, _function(signature, body), says, *more)
+    _add("layer_budget", name, function(signature, body), says, *more)
 
 
 _budget(
@@ -194,8 +190,8 @@ def _module(
         for key, text in parts.items()
     }
     pieces = _MODULE | lines
-    init = _function(f"__init__({pieces.pop('signature')})", "".join(pieces.values()))
-    body = indent(init + "\n" + _function("forward(self, x)", forward), "    ")
+    init = function(f"__init__({pieces.pop('signature')})", "".join(pieces.values()))
+    body = indent(init + "\n" + function("forward(self, x)", forward), "    ")
     _add("FeedForward", name, f"class FeedForward(nn.Module):\n{body}", says, *more)
 
 
@@ -403,7 +399,7 @@ _module(
 
 
 def _formula(name: str, body: str, says: str, *more: str) -> None:
-    _add("feed_forward", name, _function("feed_forward(x, w1, b1, w2, b2)", body), says, *more)
+    _add("feed_forward", name, function("feed_forward(x, w1, b1, w2, b2)", body), says, *more)
 
 
 _formula(
@@ -498,7 +494,7 @@ def _who(name: str, says: str, *changes: tuple[str, str], body: str = _WHO) -> N
     for old, new in changes:
         assert old in body, (name, old)
         body = body.replace(old, new)
-    _add("who_depends", name, _function("who_depends(function, x)", body), says)
+    _add("who_depends", name, function("who_depends(function, x)", body), says)
 
 
 _PUSH = "changed[c, s] += torch.randn(width, dtype=x.dtype)"
@@ -630,7 +626,7 @@ def _gelu(
     note: str = "",
 ) -> None:
     body = f"{start}if approximate == 'tanh':\n    return {tanh}\nreturn {exact}"
-    source = "import math\n\n\n" + _function(f"gelu(x, approximate={default!r})", body)
+    source = "import math\n\n\n" + function(f"gelu(x, approximate={default!r})", body)
     _add("gelu", name, source, says, "", note)
 
 
@@ -696,11 +692,11 @@ _SWIGLU = "return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)"
 
 
 def _gated(name: str, says: str, swiglu: str) -> None:
-    _add("swiglu", name, _function("swiglu(x, gate, up, down)", swiglu), says)
+    _add("swiglu", name, function("swiglu(x, gate, up, down)", swiglu), says)
 
 
 def _width(name: str, says: str, width: str) -> None:
-    _add("gated_width", name, _function("gated_width(d_ff, multiple=1)", width), says)
+    _add("gated_width", name, function("gated_width(d_ff, multiple=1)", width), says)
 
 
 _INNER = "F.silu(F.linear(x, gate)) * F.linear(x, up)"

@@ -4,9 +4,7 @@ Instructor's edition only. Most come from defects of published articles (column 
 the others are the classic slips of students.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit, function
 
 BUGS: list[Bug] = []
 
@@ -14,19 +12,6 @@ BUGS: list[Bug] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
-
-
-def _edit(source: str, *changes: tuple[str, str]) -> str:
-    """The right answer with some places changed; each place must be there."""
-    for old, new in changes:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the answer")
-        source = source.replace(old, new)
-    return source
 
 
 # ---------------------------------------------------------------- worked case
@@ -98,7 +83,7 @@ for _name, _change, _says, *_more in (
     ("an entry left out", {"width 1": None}, "lacks the entry"),
 ):
     _answer = {key: value for key, value in (_CASE | _change).items() if value is not None}
-    _add("worked_case", _name, _function("worked_case()", f"return {_answer!r}"), _says, *_more)
+    _add("worked_case", _name, function("worked_case()", f"return {_answer!r}"), _says, *_more)
 
 # ---------------------------------------------------------------- layer norm
 
@@ -125,7 +110,7 @@ _RESULT = "y = centred / torch.sqrt(variance + self.eps) * self.weight + self.bi
 
 
 def _layer(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("layer_norm", name, _edit(_LAYER, *changes), says, errata, note)
+    _add("layer_norm", name, edit(_LAYER, *changes), says, errata, note)
 
 
 _layer(
@@ -287,7 +272,7 @@ _WIDE = "wide = x if x.dtype == torch.float64 else x.float()"
 
 
 def _rms(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("rms_norm", name, _edit(_RMS, *changes), says, errata, note)
+    _add("rms_norm", name, edit(_RMS, *changes), says, errata, note)
 
 
 _rms(
@@ -374,7 +359,7 @@ _GIVEN = "given = self.norm(x) if self.norm_first else x"
 
 
 def _connect(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("sublayer_connection", name, _edit(_CONNECTION, *changes), says, errata, note)
+    _add("sublayer_connection", name, edit(_CONNECTION, *changes), says, errata, note)
 
 
 _connect(
@@ -529,7 +514,7 @@ def _order(name: str, says: str, body: str, *more: str) -> None:
     _add(
         "encoder_layer",
         name,
-        _function("encoder_layer(x, attend, feed, norm1, norm2, drop)", body),
+        function("encoder_layer(x, attend, feed, norm1, norm2, drop)", body),
         says,
         *more,
     )
@@ -664,7 +649,7 @@ _QUOTIENT = "return torch.sqrt(apart / total.masked_fill(total == 0, 1.0))"
 
 
 def _share(name: str, says: str, *changes: tuple[str, str]) -> None:
-    _add("spread", name, _function("spread(x, tokens)", _edit(_SPREAD, *changes)), says)
+    _add("spread", name, function("spread(x, tokens)", edit(_SPREAD, *changes)), says)
 
 
 _share("no root", "the root is missing", ("torch.sqrt(apart", "(apart"))
@@ -760,7 +745,7 @@ def _hear(name: str, says: str, *changes: tuple[str, str]) -> None:
     _add(
         "gradient_norms",
         name,
-        _function("gradient_norms(blocks, x, target)", _edit(_PROBE, *changes)),
+        function("gradient_norms(blocks, x, target)", edit(_PROBE, *changes)),
         says,
     )
 

@@ -4,9 +4,7 @@ Instructor's edition only. Some come from defects of published articles (column 
 the others are the classic slips of students.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit, function
 
 BUGS: list[Bug] = []
 RIGHT: list[Right] = []
@@ -15,19 +13,6 @@ RIGHT: list[Right] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _edit(source: str, *changes: tuple[str, str]) -> str:
-    """The right answer with some places changed; each place must be there."""
-    for old, new in changes:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the answer")
-        source = source.replace(old, new)
-    return source
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
 
 
 # ---------------------------------------------------------------- costs
@@ -76,15 +61,15 @@ for _name, _key, _value, _says, *_more in (
     ("an entry left out", "steps", None, "lacks the entry"),
 ):
     _case = {k: v for k, v in (_COSTS | {_key: _value}).items() if v is not None}
-    _add("costs", _name, _function("costs()", f"return {_case!r}"), _says, *_more)
+    _add("costs", _name, function("costs()", f"return {_case!r}"), _says, *_more)
 RIGHT.append(
-    Right("costs", "floats", _function("costs()", f"return {dict(_COSTS, bytes=4800.0)!r}"))
+    Right("costs", "floats", function("costs()", f"return {dict(_COSTS, bytes=4800.0)!r}"))
 )
 RIGHT.append(
     Right(
         "costs",
         "tensors of one number",
-        _function("costs()", f"return {{key: torch.tensor(x) for key, x in {_COSTS!r}.items()}}"),
+        function("costs()", f"return {{key: torch.tensor(x) for key, x in {_COSTS!r}.items()}}"),
     )
 )
 
@@ -111,7 +96,7 @@ _SUM = "total, count = total + loss.item() * n, count + n"
 
 
 def _epoch(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("train_epoch", name, _function(_SIGN, _edit(_EPOCH, *changes)), says, errata)
+    _add("train_epoch", name, function(_SIGN, edit(_EPOCH, *changes)), says, errata)
 
 
 _epoch(
@@ -243,7 +228,7 @@ for _name, *_changes in (
     ("ends in eval()", ("return total / count", "model.eval()\nreturn total / count")),
     ("a list of batches first", ("for x, y in batches", "for x, y in list(batches)")),
 ):
-    RIGHT.append(Right("train_epoch", _name, _function(_SIGN, _edit(_EPOCH, *_changes))))
+    RIGHT.append(Right("train_epoch", _name, function(_SIGN, edit(_EPOCH, *_changes))))
 
 # ---------------------------------------------------------------- evaluate
 
@@ -274,7 +259,7 @@ _EMPTY = (
 
 
 def _evaluate(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    source = _function("evaluate(model, batches)", _edit(_EVAL, *changes))
+    source = function("evaluate(model, batches)", edit(_EVAL, *changes))
     _add("evaluate", name, source, says, errata)
 
 
@@ -420,7 +405,7 @@ for _name, *_changes in (
     ),
 ):
     RIGHT.append(
-        Right("evaluate", _name, _function("evaluate(model, batches)", _edit(_EVAL, *_changes)))
+        Right("evaluate", _name, function("evaluate(model, batches)", edit(_EVAL, *_changes)))
     )
 
 # ---------------------------------------------------------------- early stopping
@@ -453,7 +438,7 @@ _BETTER = "better = self.sign * value < self.sign * self.best - self.min_delta"
 
 
 def _stop(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("early_stopping", name, _edit(_STOP, *changes), says, errata)
+    _add("early_stopping", name, edit(_STOP, *changes), says, errata)
 
 
 _stop("weights not copied", "copy them", (_COPY, "model.state_dict()"))
@@ -614,7 +599,7 @@ for _name, *_changes in (
         ),
     ),
 ):
-    RIGHT.append(Right("early_stopping", _name, _edit(_STOP, *_changes)))
+    RIGHT.append(Right("early_stopping", _name, edit(_STOP, *_changes)))
 
 # ---------------------------------------------------------------- dropout
 
@@ -640,7 +625,7 @@ _KEEP = "keep = torch.rand(size, device=x.device) >= self.p"
 
 
 def _drop(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("dropout", name, _edit(_DROP, *changes), says, errata)
+    _add("dropout", name, edit(_DROP, *changes), says, errata)
 
 
 _drop("never off", "after eval()", ("not self.training or ", ""), errata="E002-15")
@@ -736,7 +721,7 @@ for _name, *_changes in (
         ),
     ),
 ):
-    RIGHT.append(Right("dropout", _name, _edit(_DROP, *_changes)))
+    RIGHT.append(Right("dropout", _name, edit(_DROP, *_changes)))
 
 # ---------------------------------------------------------------- Noam and clipping
 
@@ -762,7 +747,7 @@ _RATE = "d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)"
 
 
 def _clip(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("noam_and_clip", name, _edit(_STEP, *changes), says, errata)
+    _add("noam_and_clip", name, edit(_STEP, *changes), says, errata)
 
 
 _clip("no width", "the factor with D is missing", ("d_model**-0.5 * ", ""))
@@ -899,7 +884,7 @@ for _name, *_changes in (
         ("g.mul_(max_norm / length)", "g *= min(1.0, max_norm / length)"),
     ),
 ):
-    RIGHT.append(Right("noam_and_clip", _name, _edit(_STEP, *_changes)))
+    RIGHT.append(Right("noam_and_clip", _name, edit(_STEP, *_changes)))
 
 # ---------------------------------------------------------------- AdamW
 
@@ -927,7 +912,7 @@ _NONE = "            if g is None:\n                continue\n"
 
 
 def _adam(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("adamw_step", name, _edit(_ADAM, *changes), says, errata)
+    _add("adamw_step", name, edit(_ADAM, *changes), says, errata)
 
 
 _adam(
@@ -1084,4 +1069,4 @@ for _name, *_changes in (
         ),
     ),
 ):
-    RIGHT.append(Right("adamw_step", _name, _edit(_ADAM, *_changes)))
+    RIGHT.append(Right("adamw_step", _name, edit(_ADAM, *_changes)))

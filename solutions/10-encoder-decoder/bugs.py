@@ -4,7 +4,7 @@ Instructor's edition only. Most come from defects of published articles (column 
 the others are the classic slips of students.
 """
 
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit
 
 BUGS: list[Bug] = []
 RIGHT: list[Right] = []
@@ -13,15 +13,6 @@ RIGHT: list[Right] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _edit(source: str, *changes: tuple[str, str]) -> str:
-    """The right answer with some places changed; each place must be there."""
-    for old, new in changes:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the answer")
-        source = source.replace(old, new)
-    return source
 
 
 # ---------------------------------------------------------------- by hand
@@ -118,7 +109,7 @@ _ACROSS = "self.multihead_attn(z, memory, memory, key_padding_mask=hidden)[0]"
 
 
 def _layer(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("decoder_layer", name, _edit(_LAYER, *changes), says, errata, note)
+    _add("decoder_layer", name, edit(_LAYER, *changes), says, errata, note)
 
 
 _layer("no causal mask", "the future is not hidden", (", attn_mask=future", ""), errata="E004-12")
@@ -254,7 +245,7 @@ RIGHT.append(
     Right(
         "decoder_layer",
         "float masks with minus infinity, and one mask for each head",
-        _edit(
+        edit(
             _LAYER,
             (_FUTURE, 'torch.full((T, T), float("-inf"), dtype=z.dtype, device=z.device).triu(1)'),
             (
@@ -316,7 +307,7 @@ _SUM = "each.masked_fill(targets == padding_id, 0.0).sum(dim=1)"
 
 
 def _score(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("log_probability", name, _edit(_SCORE, *changes), says, errata, note)
+    _add("log_probability", name, edit(_SCORE, *changes), says, errata, note)
 
 
 _score(
@@ -489,7 +480,7 @@ _SCORES = "scores = q @ k.transpose(-1, -2) / width**0.5"
 
 
 def _cached(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("cached_attention", name, _edit(_CACHED, *changes), says, errata, note)
+    _add("cached_attention", name, edit(_CACHED, *changes), says, errata, note)
 
 
 _cached(
@@ -694,7 +685,7 @@ _DIVIDED = "p / ((5 + n) / 6) ** alpha"
 
 
 def _beam(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("beam_search", name, _edit(_BEAM, *changes), says, errata, note)
+    _add("beam_search", name, edit(_BEAM, *changes), says, errata, note)
 
 
 _beam("greedy", "the second round must go on from", ("topk(min(beam, table.numel()))", "topk(1)"))
@@ -872,7 +863,7 @@ _CLOSEST = "min(sizes, key=lambda size: (abs(size - len(words)), size))"
 
 
 def _bleu(name: str, says: str, *changes: tuple[str, str], errata: str = "", note: str = ""):
-    _add("corpus_bleu", name, _edit(_BLEU, *changes), says, errata, note)
+    _add("corpus_bleu", name, edit(_BLEU, *changes), says, errata, note)
 
 
 _bleu("from 0 to 1", "from 0 to 100", ("return 100 * brevity", "return brevity"))
@@ -959,7 +950,7 @@ _bleu(
 _add(
     "corpus_bleu",
     "the mean of the sentences",
-    _edit(_BLEU, ("def corpus_bleu(", "def one_bleu("))
+    edit(_BLEU, ("def corpus_bleu(", "def one_bleu("))
     + """
 
 def corpus_bleu(hypotheses, references, order=4):
@@ -971,7 +962,7 @@ def corpus_bleu(hypotheses, references, order=4):
 _add(
     "corpus_bleu",
     "a set of n-grams",
-    _edit(
+    edit(
         _BLEU,
         (
             "return Counter(zip(*(words[i:] for i in range(n))))",
@@ -1020,7 +1011,7 @@ RIGHT.append(
     Right(
         "corpus_bleu",
         "torch for the mean, a tensor turned into a number",
-        _edit(
+        edit(
             _BLEU,
             (
                 "math.exp(sum(math.log(h / t) for h, t in zip(hits, totals)) / order)",

@@ -6,7 +6,7 @@ answer stays wrong for its one reason when a model answer is improved.
 """
 
 from grading.answers import reference_answers
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit
 from grading.course import Course
 
 BUGS: list[Bug] = []
@@ -14,23 +14,14 @@ RIGHT: list[Right] = []
 ANSWERS = reference_answers(Course(), "12-text-classification")
 
 
-def _edit(task: str, *swaps: tuple[str, str]) -> str:
-    source = ANSWERS[task]
-    for old, new in swaps:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the model answer of {task}")
-        source = source.replace(old, new)
-    return source
-
-
 def _change(task: str, name: str, says: str | None, *swaps: tuple[str, str], **more: str) -> None:
     """A wrong answer: the model answer with some of its text exchanged."""
     errata, note = more.get("errata", ""), more.get("note", "")
-    BUGS.append(Bug(task, name, _edit(task, *swaps), says, errata, note))
+    BUGS.append(Bug(task, name, edit(ANSWERS[task], *swaps), says, errata, note))
 
 
 def _right(task: str, name: str, *swaps: tuple[str, str]) -> None:
-    RIGHT.append(Right(task, name, _edit(task, *swaps)))
+    RIGHT.append(Right(task, name, edit(ANSWERS[task], *swaps)))
 
 
 # ---------------------------------------------------------------- by hand

@@ -4,9 +4,7 @@ Instructor's edition only. Some are defects of a published article (column ``err
 are the classic slips of students. ``RIGHT`` holds unusual answers that are right.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit, function
 
 BUGS: list[Bug] = []
 RIGHT: list[Right] = []
@@ -15,19 +13,6 @@ RIGHT: list[Right] = []
 def _add(task: str, name: str, source: str, says: str, *more: str) -> None:
     errata, note = (*more, "", "")[:2]
     BUGS.append(Bug(task, name, source, says, errata, note))
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
-
-
-def _edit(source: str, *changes: tuple[str, str]) -> str:
-    """The right answer with some places changed; each place must be there."""
-    for old, new in changes:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the answer")
-        source = source.replace(old, new)
-    return source
 
 
 # ---------------------------------------------------------------- worked case
@@ -70,14 +55,14 @@ for _name, _key, _value, _says, *_more in (
     ("precision for F1", "entity F1", 0.5, "that is the precision"),
     ("recall for F1", "entity F1", 0.3333, "that is the recall"),
 ):
-    _source = _function("worked_case()", f"return {dict(_CASE, **{_key: _value})!r}")
+    _source = function("worked_case()", f"return {dict(_CASE, **{_key: _value})!r}")
     _add("worked_case", _name, _source, _says, *_more)
 RIGHT += [
     Right(
         "worked_case",
         "fractions and tensors",
         "from fractions import Fraction\n\n"
-        + _function(
+        + function(
             "worked_case()",
             f"case = {_CASE!r}\n"
             'case["precision of O"] = float(Fraction(1, 3))\n'
@@ -88,7 +73,7 @@ RIGHT += [
     Right(
         "worked_case",
         "two decimals",
-        _function("worked_case()", f"return {dict(_CASE, **{'precision of O': 0.33})!r}"),
+        function("worked_case()", f"return {dict(_CASE, **{'precision of O': 0.33})!r}"),
     ),
 ]
 
@@ -118,13 +103,13 @@ _FURTHER = '        if word == last and tag.startswith("B-"):\n            tag =
 
 
 def _row(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("label_row", name, _function(_ROW_OF, _edit(_ROW, *changes)), says, errata)
+    _add("label_row", name, function(_ROW_OF, edit(_ROW, *changes)), says, errata)
 
 
 _add(
     "label_row",
     "as published",
-    _function(
+    function(
         _ROW_OF,
         "encoded = [label_id[tag] for tag in tags]\n"
         'encoded.extend([label_id["O"]] * (max_len - len(encoded)))\n'
@@ -136,7 +121,7 @@ _add(
 _add(
     "label_row",
     "as published, pads ignored",
-    _function(
+    function(
         _ROW_OF,
         "encoded = [label_id[tag] for tag in tags][:max_len]\n"
         "return torch.tensor(encoded + [-100] * (max_len - len(encoded)))",
@@ -147,7 +132,7 @@ _add(
 _add(
     "label_row",
     "only CLS skipped",
-    _function(
+    function(
         _ROW_OF,
         "encoded = ([-100] + [label_id[tag] for tag in tags])[:max_len]\n"
         "return torch.tensor(encoded + [-100] * (max_len - len(encoded)))",
@@ -250,7 +235,7 @@ RIGHT += [
     Right(
         "label_row",
         "a tensor filled place by place, asserted lookups",
-        _function(
+        function(
             _ROW_OF,
             "row = torch.full((max_len,), -100)\n"
             "for t, word in enumerate(word_ids[:max_len]):\n"
@@ -268,7 +253,7 @@ RIGHT += [
     Right(
         "label_row",
         "first builds all, then cuts and pads",
-        _function(
+        function(
             _ROW_OF,
             "kept = list(word_ids)[:max_len]\n"
             "kept += [None] * (max_len - len(kept))\n"
@@ -324,7 +309,7 @@ _LENGTHS = (
 
 
 def _count(name: str, says: str, *changes: tuple[str, str], note: str = "") -> None:
-    _add("entity_counts", name, _function(_COUNTS_OF, _edit(_ENTITIES, *changes)), says, "", note)
+    _add("entity_counts", name, function(_COUNTS_OF, edit(_ENTITIES, *changes)), says, "", note)
 
 
 _count("open at the end is lost", "open at the end", ('[*tags, "O"]', "tags"))
@@ -469,7 +454,7 @@ RIGHT += [
         "entity_counts",
         "lists of strings, regular expression",
         "import re\n\n\n"
-        + _function(
+        + function(
             _COUNTS_OF,
             "def ends(tags):\n"
             "    open_at, out = None, []\n"
@@ -501,7 +486,7 @@ RIGHT += [
     Right(
         "entity_counts",
         "beginnings first",
-        _function(
+        function(
             _COUNTS_OF,
             "def entities(tags):\n"
             "    starts = []\n"
@@ -553,7 +538,7 @@ _REFUSE = (
 
 
 def _split(name: str, says: str, *changes: tuple[str, str]) -> None:
-    source = "import random\n\n\n" + _function(_PARTS_OF, _edit(_PARTS, *changes))
+    source = "import random\n\n\n" + function(_PARTS_OF, edit(_PARTS, *changes))
     _add("three_parts", name, source, says)
 
 
@@ -561,7 +546,7 @@ _add(
     "three_parts",
     "sentences shuffled",
     "import random\n\n\n"
-    + _function(
+    + function(
         _PARTS_OF,
         "order = list(range(len(groups)))\nrandom.Random(seed).shuffle(order)\n"
         "if n_test + n_validation >= len(order):\n    raise ValueError\n"
@@ -572,7 +557,7 @@ _add(
 _add(
     "three_parts",
     "slices of the list",
-    _function(
+    function(
         _PARTS_OF,
         "order = list(range(len(groups)))\n"
         "return order[n_test + n_validation:], order[n_test:n_test + n_validation], order[:n_test]",
@@ -677,7 +662,7 @@ RIGHT += [
     Right(
         "three_parts",
         "torch's generator, tensors as parts",
-        _function(
+        function(
             _PARTS_OF,
             "names = sorted(set(groups), key=str)\n"
             "generator = torch.Generator().manual_seed(seed)\n"
@@ -702,9 +687,9 @@ RIGHT += [
         "three_parts",
         "validation filled first",
         "import random\n\n\n"
-        + _function(
+        + function(
             _PARTS_OF,
-            _edit(
+            edit(
                 _PARTS,
                 ("    if len(test) < n_test:\n        part = test\n    elif", "    if"),
                 ("    else:\n", "    elif len(test) < n_test:\n        part = test\n    else:\n"),
@@ -751,7 +736,7 @@ _REPORT_OF = "class_report(confusion, classes=None)"
 
 
 def _tell(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("class_report", name, _function(_REPORT_OF, _edit(_REPORT, *changes)), says, errata)
+    _add("class_report", name, function(_REPORT_OF, edit(_REPORT, *changes)), says, errata)
 
 
 _tell(
@@ -898,7 +883,7 @@ RIGHT += [
     Right(
         "class_report",
         "loops and Python floats",
-        _function(
+        function(
             _REPORT_OF,
             "table = confusion.tolist()\n"
             "chosen = list(range(len(table))) if classes is None else list(classes)\n"
@@ -926,7 +911,7 @@ RIGHT += [
     Right(
         "class_report",
         "nan_to_num, indexing by a list",
-        _function(
+        function(
             _REPORT_OF,
             "m = confusion.double()\n"
             "keep = list(range(m.shape[0])) if classes is None else classes\n"
@@ -1004,7 +989,7 @@ _COUNTED = (
 
 
 def _accuse(name: str, says: str, *changes: tuple[str, str], errata: str = "") -> None:
-    _add("audit", name, _function(_AUDIT_OF, _edit(_AUDIT, *changes)), says, errata)
+    _add("audit", name, function(_AUDIT_OF, edit(_AUDIT, *changes)), says, errata)
 
 
 _accuse("accuses nothing", "does not find", ("return wrong", "return set()"), errata="E004-40")
@@ -1140,9 +1125,9 @@ RIGHT += [
     Right(
         "audit",
         "a list of the cells, recall by rounding",
-        _function(
+        function(
             _AUDIT_OF,
-            _edit(
+            edit(
                 _AUDIT,
                 (
                     _COUNTED,
@@ -1157,7 +1142,7 @@ RIGHT += [
     Right(
         "audit",
         "tensors over all corners at once",
-        _function(
+        function(
             _AUDIT_OF,
             "h = 0.5 / 10**digits\n"
             "names = list(rows)\n"
@@ -1212,7 +1197,7 @@ _WHOLE = "(macro_f1(a.sum(0)) - macro_f1(b.sum(0))).item()"
 
 
 def _pair(name: str, says: str, *changes: tuple[str, str]) -> None:
-    _add("paired_interval", name, _function(_PAIRED_OF, _edit(_PAIRED, *changes)), says)
+    _add("paired_interval", name, function(_PAIRED_OF, edit(_PAIRED, *changes)), says)
 
 
 _pair("b minus a", "b minus a", (_WHOLE, f"-{_WHOLE}"))
@@ -1341,7 +1326,7 @@ RIGHT += [
     Right(
         "paired_interval",
         "a loop over the draws, a tensor as result",
-        _function(
+        function(
             _PAIRED_OF,
             "def score(counts):\n"
             "    total = counts.sum(dim=0).tolist()\n"
@@ -1359,7 +1344,7 @@ RIGHT += [
         "paired_interval",
         "numbers of draws by matrix multiplication",
         "import numpy as np\n\n\n"
-        + _function(
+        + function(
             _PAIRED_OF,
             "times = np.stack([np.bincount(row, minlength=len(a)) for row in picks.numpy()])\n\n"
             "def scores(counts, weight):\n"

@@ -4,32 +4,17 @@ Instructor's edition only. Some come from defects of published articles (column 
 others are the classic slips of students. ``RIGHT`` holds unusual right answers.
 """
 
-from textwrap import indent
-
-from grading.bugs import Bug, Right
+from grading.bugs import Bug, Right, edit, function
 
 BUGS: list[Bug] = []
 RIGHT: list[Right] = []
-
-
-def _function(signature: str, body: str) -> str:
-    return f"def {signature}:\n{indent(body.strip(), '    ')}\n"
-
-
-def _edit(source: str, *changes: tuple[str, str]) -> str:
-    """The right answer with some places changed; each place must be there."""
-    for old, new in changes:
-        if old not in source:
-            raise ValueError(f"{old!r} is not in the answer")
-        source = source.replace(old, new)
-    return source
 
 
 def _maker(task: str, source: str):
     """A function that adds a wrong answer to ``task``: a name, what is said, the changes."""
 
     def wrong(name: str, says: str | None, *changes: tuple[str, str], errata="", note="") -> None:
-        BUGS.append(Bug(task, name, _edit(source, *changes), says, errata, note))
+        BUGS.append(Bug(task, name, edit(source, *changes), says, errata, note))
 
     return wrong
 
@@ -40,7 +25,7 @@ def _right(task: str, name: str, source: str) -> None:
 
 # ---------------------------------------------------------------- budget
 
-_BUDGET = _function(
+_BUDGET = function(
     "budget(height, width, side, stride, n_heads)",
     """
 if height < side or width < side:
@@ -100,7 +85,7 @@ _bad("smaller than a patch", "must raise a ValueError", ("height < side or width
 _right(
     "budget",
     "counting in a loop, as a list",
-    _function(
+    function(
         "budget(height, width, side, stride, n_heads)",
         """
 count = []
@@ -117,7 +102,7 @@ return [n, n**2 * n_heads * 16 // 8]
 
 # ---------------------------------------------------------------- cut
 
-_CUT = _function(
+_CUT = function(
     "cut(images, side, stride)",
     """
 if not 1 <= stride <= side:
@@ -279,7 +264,7 @@ _bad(
 _right(
     "cut",
     "pixel by pixel with clamped indices",
-    _function(
+    function(
         "cut(images, side, stride)",
         """
 if stride < 1 or stride > side:
@@ -301,7 +286,7 @@ return [torch.stack(out, dim=1), [len(ys), len(xs)]]
 _right(
     "cut",
     "with unfold of torch.nn.functional, tensors for the grid",
-    _function(
+    function(
         "cut(images, side, stride)",
         """
 if not 1 <= stride <= side:
@@ -511,7 +496,7 @@ _bad(
 _right(
     "vit",
     "a convolution with the map's weights, einsum for the mean",
-    _edit(
+    edit(
         _VIT,
         (
             "x = self.project(F.unfold(images, self.side, stride=self.side).mT)",
@@ -529,7 +514,7 @@ _right(
 _right(
     "vit",
     "addresses by divmod in a loop, class token put in by hand",
-    _edit(
+    edit(
         _VIT,
         (
             _PLACES,
@@ -547,7 +532,7 @@ _right(
 _right(
     "vit",
     "patches cut by reshape and permute, positions added in two places",
-    _edit(
+    edit(
         _VIT,
         (
             "x = self.project(F.unfold(images, self.side, stride=self.side).mT)",
@@ -567,7 +552,7 @@ _right(
 
 # ---------------------------------------------------------------- debug
 
-_EMBED = _function(
+_EMBED = function(
     "embed(images, side, project, positions)",
     """
 patches = F.unfold(images, side, stride=side).mT
@@ -689,7 +674,7 @@ _bad(
 _right(
     "embed",
     "a convolution and the norm by hand",
-    _function(
+    function(
         "embed(images, side, project, positions)",
         """
 w = project.weight.reshape(-1, images.shape[1], side, side)
@@ -702,7 +687,7 @@ return torch.add(h, positions[None])
 _right(
     "embed",
     "one image at a time",
-    _function(
+    function(
         "embed(images, side, project, positions)",
         """
 out = []
@@ -722,7 +707,7 @@ return torch.stack(out)
 
 # ---------------------------------------------------------------- another grid
 
-_RESIZE = _function(
+_RESIZE = function(
     "resize_positions(table, old, new)",
     """
 if table.size(0) != 1 + old[0] * old[1]:
@@ -832,7 +817,7 @@ _bad("detached", "loses the gradient", (_BACK, _BACK + ".detach()"))
 _right(
     "resize_positions",
     "two maps, one for rows and one for columns",
-    _function(
+    function(
         "resize_positions(table, old, new)",
         """
 if len(table) != 1 + old[0] * old[1]:
@@ -858,7 +843,7 @@ return torch.cat((table[0][None], grid.reshape(-1, table.size(1))), 0)
 _right(
     "resize_positions",
     "nn.Upsample and permute",
-    _function(
+    function(
         "resize_positions(table, old, new)",
         """
 rows, columns = old
@@ -873,7 +858,7 @@ return torch.vstack([table[:1], x.permute(0, 2, 3, 1).reshape(-1, table.shape[1]
 
 # ---------------------------------------------------------------- boxes
 
-_HITS = _function(
+_HITS = function(
     "true_positives(boxes, scores, truth, threshold)",
     """
 def share(a, b):
@@ -962,7 +947,7 @@ _bad("0/0", "does not run", ("both / union if union > 0 else 0.0", "both / union
 _right(
     "true_positives",
     "a matrix in which rows and columns are crossed out",
-    _function(
+    function(
         "true_positives(boxes, scores, truth, threshold)",
         """
 hits = torch.zeros(boxes.shape[0], dtype=torch.bool)
@@ -986,7 +971,7 @@ return hits
 _right(
     "true_positives",
     "lists of numbers, a true box is deleted when it is taken",
-    _function(
+    function(
         "true_positives(boxes, scores, truth, threshold)",
         """
 def overlap(a, b):
@@ -1012,7 +997,7 @@ return torch.tensor(result, dtype=torch.bool)
 
 # ---------------------------------------------------------------- threshold
 
-_ACCEPT = _function(
+_ACCEPT = function(
     "threshold(scores, same, most)",
     """
 friends, strangers = scores[same], scores[~same]
@@ -1099,7 +1084,7 @@ _bad(
 _right(
     "threshold",
     "sorted lists and counts",
-    _function(
+    function(
         "threshold(scores, same, most)",
         """
 pairs = list(zip(scores.tolist(), same.tolist()))
@@ -1118,7 +1103,7 @@ return answer
 _right(
     "threshold",
     "a matrix of all scores and thresholds, tensors returned",
-    _function(
+    function(
         "threshold(scores, same, most)",
         """
 t = torch.unique(scores)

@@ -92,8 +92,9 @@ def test_a_failing_page_is_shown_and_the_others_are_kept(tmp_path, monkeypatch, 
     ]
 
 
-def test_the_fingerprint_is_of_the_library_and_the_versions(tmp_path):
-    (tmp_path / "encoderlib").mkdir()
+def test_the_fingerprint_is_of_code_results_and_versions(tmp_path):
+    for folder in ("encoderlib", "experiments", "book/experiments"):
+        (tmp_path / folder).mkdir(parents=True)
     seen = {execute.fingerprint(tmp_path)}
     (tmp_path / "encoderlib" / "a.py").write_text("a = 1\n")
     seen.add(execute.fingerprint(tmp_path))
@@ -101,4 +102,8 @@ def test_the_fingerprint_is_of_the_library_and_the_versions(tmp_path):
     seen.add(execute.fingerprint(tmp_path))
     (tmp_path / "constraints.txt").write_text("torch==1\n")
     seen.add(execute.fingerprint(tmp_path))
-    assert len(seen) == 4
+    (tmp_path / "experiments" / "page.py").write_text("a = 1\n")
+    seen.add(execute.fingerprint(tmp_path))
+    (tmp_path / "book" / "experiments" / "ag-news.json").write_text("{}\n")
+    seen.add(execute.fingerprint(tmp_path))
+    assert len(seen) == 6

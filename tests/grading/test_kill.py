@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from grading.bugs import edit as edit_answer
+from grading.bugs import function
 from grading.course import GradingError
 from grading.kill import failures, kill, kills_page, kills_text
 
@@ -151,3 +153,11 @@ def test_bug_that_does_not_run_is_a_problem(course, edit):
     edit(course.solutions / TINY / "bugs.py", "return number * number", "return number *")
     (found,) = problems(course)
     assert "the cells before the test do not run: SyntaxError" in found
+
+
+def test_wrong_answers_are_made_of_right_ones():
+    right = function("f(x)", "y = 2 * x\nreturn y")
+    assert right == "def f(x):\n    y = 2 * x\n    return y\n"
+    assert edit_answer(right, ("2 *", "3 *"), ("3 *", "4 *")) == right.replace("2 *", "4 *")
+    with pytest.raises(ValueError, match="'5' is not in the answer"):
+        edit_answer(right, ("2", "3"), ("5", "6"))
