@@ -1,17 +1,17 @@
 """ChnSentiCorp: are Chinese reviews of hotels, laptops and books content or not?"""
 
 import dataclasses
-import functools
 from typing import Any
 
 from torch import nn
 
-from encoderlib import EncoderConfig, TextClassifier, Tokenizer, device, seed_everything
+from encoderlib import EncoderConfig, Tokenizer, device
 from encoderlib.data import load_chnsenticorp
 from encoderlib.data.texts import LabelledTexts, drop_leaked
-from encoderlib.training import TrainingConfig, fit
+from encoderlib.training import TrainingConfig
 from experiments.baselines import linear_text_classifier
-from experiments.texts import Parts, batches, hide_words, score
+from experiments.texts import Parts, batches, score
+from experiments.texts import train as train  # the runner looks for it here
 
 ENCODER = EncoderConfig(
     d_model=128, n_heads=4, d_ff=256, n_layers=2, dropout=0.3, positions="rotary"
@@ -62,34 +62,6 @@ def load(config: Config, verify: bool = True) -> Parts:
     )
     tokenizer = Tokenizer.train(train.texts, config.tokens, config.vocab_size, min_frequency=2)
     return Parts(train, validation, data.classes, tokenizer)
-
-
-def make_model(config: Config, data: Parts) -> nn.Module:
-    """The classifier of the chapter."""
-    return TextClassifier(
-        data.tokenizer.vocab_size,
-        len(data.classes),
-        config.encoder,
-        data.tokenizer.padding_id,
-        config.pooling,
-    )
-
-
-def train(config: Config, data: Parts, seed: int, **watch: Any) -> tuple[nn.Module, list[dict]]:
-    """Train one model; the weights of the epoch with the best validation loss are kept."""
-    seed_everything(seed)
-    model = make_model(config, data)
-    sizes = (data.tokenizer, config.max_length, config.batch_size)
-    history = fit(
-        model,
-        batches(data.train, *sizes, shuffle=True, seed=seed),
-        batches(data.validation, *sizes),
-        config.training,
-        augment=functools.partial(hide_words, share=config.hidden_words, tokenizer=data.tokenizer),
-        device=device(),
-        **watch,
-    )
-    return model, history
 
 
 def validate(config: Config, data: Parts, model: nn.Module) -> dict[str, float]:

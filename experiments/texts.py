@@ -1,18 +1,20 @@
-"""What the experiments with texts share: token ids, batches by length, words left out."""
+"""What the experiments with texts share: batches by length, words left out, the training."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from encoderlib import Tokenizer, collate
+from encoderlib import TextClassifier, Tokenizer, collate, device, seed_everything
 from encoderlib.data.texts import LabelledTexts
-from encoderlib.training import LengthBucketSampler, evaluate
+from encoderlib.training import LengthBucketSampler, evaluate, fit
 
-__all__ = ["Parts", "batches", "hide_words", "score", "split"]
+__all__ = ["Parts", "batches", "hide_words", "score", "split", "train"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,3 +70,26 @@ def score(model: nn.Module, loader: DataLoader, device: torch.device) -> dict[st
     """Accuracy in per cent and mean loss, dropout off."""
     numbers = evaluate(model, loader, device)
     return {"accuracy": 100 * numbers["accuracy"], "loss": numbers["loss"]}
+
+
+def train(config: Any, data: Parts, seed: int, **watch: Any) -> tuple[nn.Module, list[dict]]:
+    """Train one model; the weights of the epoch with the best validation loss are kept."""
+    seed_everything(seed)
+    model = TextClassifier(
+        data.tokenizer.vocab_size,
+        len(data.classes),
+        config.encoder,
+        data.tokenizer.padding_id,
+        config.pooling,
+    )
+    sizes = (data.tokenizer, config.max_length, config.batch_size)
+    history = fit(
+        model,
+        batches(data.train, *sizes, shuffle=True, seed=seed),
+        batches(data.validation, *sizes),
+        config.training,
+        augment=functools.partial(hide_words, share=config.hidden_words, tokenizer=data.tokenizer),
+        device=device(),
+        **watch,
+    )
+    return model, history
