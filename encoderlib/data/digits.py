@@ -33,7 +33,7 @@ class LabelledImages(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Digits:
-    """A training part and a test part, written by different people.
+    """A training part and a test part, from different forms.
 
     Args:
         train: what may be learned from.
@@ -45,12 +45,13 @@ class Digits:
 
 
 def load_digits(development: bool = False, standardize: bool = False) -> Digits:
-    """The 1,797 digits of scikit-learn, split by writer: the test writers are all new.
+    """The 1,797 digits of scikit-learn, split by form: the test forms are all new.
 
     The file holds 14 filled-in forms, one after the other (`WRITER_STARTS`): each starts the
     same row of labels anew. The last three, 21 % of the images, are the test part. A cut at
     exactly 80 % would leave 23 images of a test writer to train on, and a random split has
     every writer on both sides: kinder numbers, but not for people you have not met.
+    (scikit-learn counts 13 people for the 14 forms, so one hand may occur twice.)
 
     Args:
         development: True to choose a model, a size, a number of epochs. It splits the
