@@ -30,12 +30,14 @@ def test_every_answer_gets_what_it_deserves(assignment, tmp_path):
     edition = generate(stock, COURSE, assignment)
     bundle = read_bundle(tmp_path / "scratch" / "source" / assignment, assignment)
     right = reference_answers(COURSE, assignment)
-    answers: dict[str, list[Bug | Right]] = {}
-    for one in [*load_rights(COURSE, assignment), *load_bugs(COURSE, assignment)]:
-        answers.setdefault(one.task, []).append(one)
     # A submission holds an answer of every task: that is enough, since one that disturbed another
-    # task would change what that task is told.
-    rounds = [(), *itertools.zip_longest(*answers.values())]
+    # task would change what that task is told. Right ones stand apart: some use a task before.
+    rounds = [()]
+    for answers in (load_rights(COURSE, assignment), load_bugs(COURSE, assignment)):
+        of: dict[str, list[Bug | Right]] = {}
+        for one in answers:
+            of.setdefault(one.task, []).append(one)
+        rounds += itertools.zip_longest(*of.values())
     typed = {str(n): {one.task: one for one in some if one} for n, some in enumerate(rounds)}
 
     def submissions():
