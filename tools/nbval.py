@@ -4,6 +4,7 @@ A thin wrapper so that `make test` and the tests of this gate run the same comma
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,12 @@ def compare(paths: list[str], processes: int = 2) -> int:
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-sanitize-with", str(ROOT / "tests/book/sanitize.cfg")]
-    command += ["--nbval-cell-timeout", "300", "-q", "-o", "addopts=", "-W", "default"]
+    command += ["--nbval-cell-timeout", "900", "-q", "-o", "addopts=", "-W", "default"]
     if processes > 1:
         command += ["-n", str(processes), "--dist", "loadscope"]
-    status = subprocess.run([*command, *paths], cwd=ROOT).returncode
+    # One thread a kernel: two that each take all cores wait for each other most of the time.
+    environment = {"OMP_NUM_THREADS": "1"} | os.environ
+    status = subprocess.run([*command, *paths], cwd=ROOT, env=environment).returncode
     if status:
         print("\nA chapter fails or prints something else than recorded. If the change is meant:")
         print("    make record   and read the difference with   git diff tests/book/recorded")
