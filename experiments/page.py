@@ -189,9 +189,9 @@ def search(name: str, scores: dict[str, str], digits: int = 1) -> Table:
     return table(head, rows)
 
 
-def numbers(content: dict[str, Any], part: str = "test") -> dict[str, str]:
-    """Numbers for the text of a page: name to "mean ± spread", one digit."""
-    return {name: mean_and_spread(content, name, part) for name in content["summary"][part]}
+def numbers(content: dict[str, Any]) -> dict[str, str]:
+    """Scores of the test part for the text of a page: name to "mean ± spread", one digit."""
+    return {name: mean_and_spread(content, name) for name in content["summary"]["test"]}
 
 
 def read(name: str, root: Path = artefact.ROOT) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def compare(paths: list[str], processes: int = 2) -> int:
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-sanitize-with", str(ROOT / "tests/book/sanitize.cfg")]
-    command += ["--nbval-cell-timeout", "900", "-q", "-o", "addopts=", "-W", "default"]
+    command += ["--nbval-cell-timeout", "300", "-q", "-o", "addopts=", "-W", "default"]
     if processes > 1:
         command += ["-n", str(processes), "--dist", "loadscope"]
     # One thread a kernel: two that each take all cores wait for each other most of the time.
